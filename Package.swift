@@ -1,0 +1,80 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+let nio = { (name: String) in Target.Dependency.product(name: name, package: "swift-nio") }
+
+let package = Package(
+    name: "sleigh",
+    products: [.executable(name: "sleigh", targets: ["sleigh"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "CXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
+        .systemLibrary(name: "CNice", pkgConfig: "nice", providers: [.apt(["libnice-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(
+            name: "CNGTCP2", pkgConfig: "libngtcp2_crypto_gnutls",
+            providers: [.apt(["libngtcp2-dev", "libngtcp2-crypto-gnutls-dev", "libgnutls28-dev"])]),
+        .systemLibrary(name: "CResolver"),
+
+        .target(name: "XML", dependencies: ["CXML2"], swiftSettings: settings),
+        .target(name: "XMPP", dependencies: ["XML"], swiftSettings: settings),
+        .target(name: "Jingle", dependencies: ["XMPP", "XML"], swiftSettings: settings),
+        .target(name: "SecureChannels", dependencies: ["COpenSSL", "CNGTCP2"], swiftSettings: settings),
+        .target(name: "ICE", dependencies: ["CNice"], swiftSettings: settings),
+        .target(
+            name: "Transports", dependencies: ["Jingle", "XMPP", "XML", "SecureChannels", "ICE"],
+            swiftSettings: settings),
+        .target(
+            name: "Client",
+            dependencies: [
+                "XMPP", "XML", "SecureChannels", "CResolver", nio("NIOCore"), nio("NIOPosix"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "FileTransfer",
+            dependencies: ["Client", "Jingle", "XMPP", "XML", "Transports", "SecureChannels"],
+            swiftSettings: settings),
+        .target(name: "TerminalUI", swiftSettings: settings),
+        .executableTarget(
+            name: "sleigh",
+            dependencies: [
+                "XML", "XMPP", "Jingle", "SecureChannels", "ICE", "Transports", "Client", "FileTransfer", "TerminalUI",
+                "TOMLKit",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+
+        // The tests' own tools: a delaying, losing, queueing link between two network namespaces.
+        .executableTarget(name: "LinkEmulator", path: "Tests/LinkEmulator"),
+
+        .testTarget(name: "XMLTests", dependencies: ["XML"], swiftSettings: settings),
+        .testTarget(name: "XMPPTests", dependencies: ["XMPP", "XML", "SecureChannels"], swiftSettings: settings),
+        .testTarget(name: "JingleTests", dependencies: ["Jingle", "XMPP", "XML"], swiftSettings: settings),
+        .testTarget(name: "SecureChannelsTests", dependencies: ["SecureChannels"], swiftSettings: settings),
+        .testTarget(name: "ICETests", dependencies: ["ICE"], swiftSettings: settings),
+        .testTarget(
+            name: "TransportsTests", dependencies: ["Transports", "SecureChannels", "ICE", "Jingle"],
+            swiftSettings: settings),
+        .testTarget(name: "ClientTests", dependencies: ["Client", "XMPP", "XML"], swiftSettings: settings),
+        .testTarget(
+            name: "FileTransferTests", dependencies: ["FileTransfer", "Transports", "SecureChannels"],
+            swiftSettings: settings),
+        .testTarget(name: "TerminalUITests", dependencies: ["TerminalUI"], swiftSettings: settings),
+        .testTarget(name: "EndToEndTests", swiftSettings: settings),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,75 @@
+import Synchronization
+
+/// A fixed piece of memory for file data on its way between disk and network.
+///
+/// A block belongs to a ``BlockPool`` and returns to it when the last reference goes. Whoever holds the only
+/// reference may write; once shared it is read-only.
+public final class Block: @unchecked Sendable {
+    // @unchecked: owns raw memory; written by one holder before it is shared, read-only after.
+
+    /// The number of valid bytes, at most ``capacity``.
+    public var count: Int
+    /// The number of bytes the block can hold.
+    public let capacity: Int
+
+    private let memory: UnsafeMutableRawPointer
+    private let pool: BlockPool
+
+    fileprivate init(memory: UnsafeMutableRawPointer, capacity: Int, pool: BlockPool) {
+        self.memory = memory
+        self.capacity = capacity
+        self.pool = pool
+        self.count = 0
+    }
+
+    deinit { pool.recycle(memory) }
+
+    /// The valid bytes; the pointer is good while the block is referenced.
+    public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: memory, count: count) }
+
+    /// The whole memory, for filling; set ``count`` afterwards.
+    public var storage: UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(start: memory, count: capacity)
+    }
+}
+
+/// Hands out blocks of one size and keeps returned memory for reuse, so that a transfer of any length allocates
+/// only as much as is in flight at once.
+public final class BlockPool: Sendable {
+    /// The size of every block in bytes.
+    public let blockByteCount: Int
+
+    private let free = Mutex<[UnsafeMutableRawPointer]>([])
+    private let keep: Int
+
+    /// Creates a pool.
+    ///
+    /// - Parameters:
+    ///   - blockByteCount: size of every block, by default 256 KiB.
+    ///   - keep: how many unused blocks to keep for reuse.
+    public init(blockByteCount: Int = 256 * 1024, keep: Int = 64) {
+        self.blockByteCount = blockByteCount
+        self.keep = keep
+    }
+
+    deinit {
+        free.withLock { for memory in $0 { memory.deallocate() } }
+    }
+
+    /// Returns an empty block.
+    public func take() -> Block {
+        let memory = free.withLock { $0.popLast() }
+        return Block(
+            memory: memory ?? .allocate(byteCount: blockByteCount, alignment: 4096),
+            capacity: blockByteCount, pool: self)
+    }
+
+    fileprivate func recycle(_ memory: UnsafeMutableRawPointer) {
+        let kept = free.withLock { free in
+            guard free.count < keep else { return false }
+            free.append(memory)
+            return true
+        }
+        if !kept { memory.deallocate() }
+    }
+}

@@ -1,0 +1,89 @@
+/// An XMPP address, `local@domain/resource` (RFC 7622).
+///
+/// The parts are stored as compared: local part and domain in lower case, the resource as written.
+public struct JID: Sendable, Hashable, CustomStringConvertible {
+    /// The part before `@`; `nil` for the address of a server or component.
+    public let local: String?
+    /// The domain: a DNS name or an IP literal.
+    public let domain: String
+    /// The part after `/`; `nil` for a bare address.
+    public let resource: String?
+
+    /// Parses an address; `nil` when it breaks a rule of RFC 7622 § 3 (empty or overlong part, forbidden
+    /// character).
+    public init?(_ text: String) {
+        guard text.utf8.count <= 3071 else { return nil }
+        var rest = Substring(text)
+        var resource: String?
+        if let slash = rest.firstIndex(of: "/") {
+            resource = String(rest[rest.index(after: slash)...])
+            rest = rest[..<slash]
+        }
+        var local: String?
+        if let at = rest.firstIndex(of: "@") {
+            local = String(rest[..<at])
+            rest = rest[rest.index(after: at)...]
+        }
+        self.init(local: local, domain: String(rest), resource: resource)
+    }
+
+    /// Creates an address from its parts; `nil` when one breaks a rule of RFC 7622 § 3.
+    public init?(local: String?, domain: String, resource: String? = nil) {
+        var domain = domain.lowercased()
+        if domain.hasSuffix(".") { domain.removeLast() }
+        guard Self.isLength(domain), domain.unicodeScalars.allSatisfy(Self.isAllowedInDomain) else { return nil }
+        if let local {
+            guard Self.isLength(local), local.unicodeScalars.allSatisfy(Self.isAllowedInLocal) else { return nil }
+        }
+        if let resource {
+            guard Self.isLength(resource), resource.unicodeScalars.allSatisfy(Self.isAllowedInResource) else {
+                return nil
+            }
+        }
+        self.local = local?.lowercased()
+        self.domain = domain
+        self.resource = resource
+    }
+
+    private init(checkedLocal local: String?, domain: String, resource: String?) {
+        self.local = local
+        self.domain = domain
+        self.resource = resource
+    }
+
+    /// The address without its resource.
+    public var bare: JID { JID(checkedLocal: local, domain: domain, resource: nil) }
+
+    /// True when there is no resource.
+    public var isBare: Bool { resource == nil }
+
+    /// The same account with another resource; `nil` when the resource is not valid.
+    public func with(resource: String) -> JID? {
+        JID(local: local, domain: domain, resource: resource)
+    }
+
+    public var description: String {
+        (local.map { $0 + "@" } ?? "") + domain + (resource.map { "/" + $0 } ?? "")
+    }
+
+    private static func isLength(_ part: String) -> Bool { (1...1023).contains(part.utf8.count) }
+
+    private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator: true
+        default: false
+        }
+    }
+
+    private static func isAllowedInDomain(_ scalar: Unicode.Scalar) -> Bool {
+        !isControl(scalar) && !scalar.properties.isWhitespace && !"@/\\\"'<>&".unicodeScalars.contains(scalar)
+    }
+
+    private static func isAllowedInLocal(_ scalar: Unicode.Scalar) -> Bool {
+        !isControl(scalar) && !scalar.properties.isWhitespace && !"\"&'/:<>@".unicodeScalars.contains(scalar)
+    }
+
+    private static func isAllowedInResource(_ scalar: Unicode.Scalar) -> Bool {
+        !isControl(scalar) && (scalar == " " || !scalar.properties.isWhitespace)
+    }
+}

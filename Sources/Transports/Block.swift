@@ -39,8 +39,14 @@ public final class BlockPool: Sendable {
     /// The size of every block in bytes.
     public let blockByteCount: Int
 
-    private let free = Mutex<[UnsafeMutableRawPointer]>([])
+    private let free = Mutex<[Memory]>([])
     private let keep: Int
+
+    /// Memory nobody refers to.
+    private struct Memory: @unchecked Sendable {
+        // @unchecked: whoever takes it off the free list is its only owner.
+        let pointer: UnsafeMutableRawPointer
+    }
 
     /// Creates a pool.
     ///
@@ -53,23 +59,24 @@ public final class BlockPool: Sendable {
     }
 
     deinit {
-        free.withLock { for memory in $0 { memory.deallocate() } }
+        free.withLock { for memory in $0 { memory.pointer.deallocate() } }
     }
 
     /// Returns an empty block.
     public func take() -> Block {
         let memory = free.withLock { $0.popLast() }
         return Block(
-            memory: memory ?? .allocate(byteCount: blockByteCount, alignment: 4096),
+            memory: memory?.pointer ?? .allocate(byteCount: blockByteCount, alignment: 4096),
             capacity: blockByteCount, pool: self)
     }
 
     fileprivate func recycle(_ memory: UnsafeMutableRawPointer) {
-        let kept = free.withLock { free in
+        let memory = Memory(pointer: memory)
+        let isKept = free.withLock { free in
             guard free.count < keep else { return false }
             free.append(memory)
             return true
         }
-        if !kept { memory.deallocate() }
+        if !isKept { memory.pointer.deallocate() }
     }
 }

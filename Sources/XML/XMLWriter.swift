@@ -36,14 +36,14 @@ public struct XMLWriter: Sendable {
     /// - Parameters:
     ///   - namespace: the namespace of the stream itself, bound to the prefix `stream`.
     ///   - contentNamespace: the default namespace, that of the stanzas.
-    ///   - attributes: in this order; names without a namespace, or with the prefix `xml`.
+    ///   - attributes: names without a namespace, or with the prefix `xml`.
     public mutating func writeStreamHeader(
-        namespace: String, contentNamespace: String, attributes: KeyValuePairs<String, String>
+        namespace: String, contentNamespace: String, attributes: [String: String]
     ) {
         output += "<?xml version='1.0'?><stream:stream"
         writeAttribute("xmlns", contentNamespace)
         writeAttribute("xmlns:stream", namespace)
-        for (name, value) in attributes { writeAttribute(name, value) }
+        for (name, value) in attributes.sorted(by: { $0.key < $1.key }) { writeAttribute(name, value) }
         output += ">"
     }
 

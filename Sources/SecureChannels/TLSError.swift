@@ -29,6 +29,7 @@ public enum CertificateFault: Sendable, Hashable {
 }
 
 extension TLSError: CustomStringConvertible {
+    /// What happened, for a person to read.
     public var description: String {
         switch self {
         case .authorityFileUnusable(let path): "no PEM certificate can be read from \(path)"
@@ -42,6 +43,7 @@ extension TLSError: CustomStringConvertible {
 }
 
 extension CertificateFault: CustomStringConvertible {
+    /// What happened, for a person to read.
     public var description: String {
         switch self {
         case .expired: "the certificate has expired"

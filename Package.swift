@@ -64,7 +64,8 @@ let package = Package(
         .testTarget(name: "XMLTests", dependencies: ["XML"], swiftSettings: settings),
         .testTarget(name: "XMPPTests", dependencies: ["XMPP", "XML", "SecureChannels"], swiftSettings: settings),
         .testTarget(name: "JingleTests", dependencies: ["Jingle", "XMPP", "XML"], swiftSettings: settings),
-        .testTarget(name: "SecureChannelsTests", dependencies: ["SecureChannels"], swiftSettings: settings),
+        .testTarget(
+            name: "SecureChannelsTests", dependencies: ["SecureChannels", "COpenSSL"], swiftSettings: settings),
         .testTarget(name: "ICETests", dependencies: ["ICE"], swiftSettings: settings),
         .testTarget(
             name: "TransportsTests", dependencies: ["Transports", "SecureChannels", "ICE", "Jingle"],

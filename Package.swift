@@ -28,6 +28,7 @@ let package = Package(
             providers: [.apt(["libngtcp2-dev", "libngtcp2-crypto-gnutls-dev", "libgnutls28-dev"])]),
         .systemLibrary(name: "CResolver"),
         .systemLibrary(name: "CDatagram"),
+        .systemLibrary(name: "CLinux"),
 
         .target(name: "XML", dependencies: ["CXML2"], swiftSettings: settings),
         .target(name: "XMPP", dependencies: ["XML"], swiftSettings: settings),
@@ -46,7 +47,7 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "FileTransfer",
-            dependencies: ["Client", "Jingle", "XMPP", "XML", "Transports", "SecureChannels"],
+            dependencies: ["Client", "Jingle", "XMPP", "XML", "Transports", "SecureChannels", "CLinux"],
             swiftSettings: settings),
         .target(name: "TerminalUI", swiftSettings: settings),
         .executableTarget(

@@ -1,0 +1,300 @@
+// urn:sleigh:jingle:transports:ice-quic:0, as Wire/ICE-QUIC.md describes it.
+public import ICE
+public import Jingle
+public import SecureChannels
+import Synchronization
+
+/// Negotiates one path to a peer with ICE and connects QUIC over it.
+///
+/// Order of use: ``run()`` in a child task, then ``localDescription()`` for the offer or answer, ``receive(_:)`` for
+/// everything the peer signals, ``nextTransportInfo()`` in a loop for what is to be signalled later, and ``connect()``
+/// once the answer is there. End with ``close()``.
+public final class ICEQUICTransport: Sendable {
+    /// Why there is no connection.
+    public enum Failure: Error, Sendable, Hashable {
+        /// What the peer signalled cannot be used.
+        case unusableDescription(String)
+        /// No packet got through; the reasons we know, one sentence each.
+        case noPath([String])
+        /// The peer presented another certificate than the one signalled, or refused ours.
+        case peerNotAuthenticated
+        /// The agent could not be made, or was closed.
+        case unavailable(String)
+    }
+
+    /// An established connection.
+    public struct Connection: Sendable {
+        /// The connection, authenticated on both sides.
+        public let channel: QUICChannel
+        /// The path it takes.
+        public let path: PathReport
+    }
+
+    /// How long the first description waits for candidates that need a server's answer.
+    private static let patience = Duration.milliseconds(150)
+
+    private let role: JingleRole
+    private let certificate: DeviceCertificate
+    private let agent: ICEAgent
+    private let state = Mutex(State())
+    private let candidatesChanged: (AsyncStream<Void>, AsyncStream<Void>.Continuation)
+    private let gathered: (AsyncStream<Void>, AsyncStream<Void>.Continuation)
+    private let outcome: (AsyncStream<Outcome>, AsyncStream<Outcome>.Continuation)
+
+    private enum Outcome: Sendable {
+        case selected(ICESelectedPair)
+        case failed([ICEObstacle])
+    }
+
+    private struct State {
+        var unsent: [ICECandidateDescription] = []
+        var candidateCount = 0
+        var isGatheringComplete = false
+        var isCompletionSent = false
+        var remoteCredentials: ICEUDPTransportDescription.Credentials?
+        var remoteFingerprint: Fingerprint?
+        var handshakeRole: FingerprintDescription.HandshakeRole?
+        var localSetup = FingerprintDescription.Setup.actpass
+    }
+
+    /// Creates a transport and starts to gather candidates.
+    ///
+    /// - Throws: ``Failure/unavailable(_:)``.
+    public init(
+        role: JingleRole, certificate: DeviceCertificate, loop: ICELoop, configuration: ICEConfiguration
+    ) throws(Failure) {
+        self.role = role
+        self.certificate = certificate
+        do {
+            agent = try ICEAgent(
+                loop: loop, role: role == .initiator ? .controlling : .controlled, configuration: configuration)
+        } catch {
+            throw .unavailable("ICE cannot be started: \(error)")
+        }
+        candidatesChanged = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        gathered = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        outcome = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        agent.gather()
+    }
+
+    /// The fingerprint the peer signalled, once it has.
+    public var peerFingerprint: Fingerprint? { state.withLock { $0.remoteFingerprint } }
+
+    /// Follows the agent until it is closed.
+    public func run() async {
+        for await event in agent.events {
+            switch event {
+            case .candidate(let candidate):
+                state.withLock { state in
+                    state.candidateCount += 1
+                    state.unsent.append(ICECandidateDescription(candidate, id: "c\(state.candidateCount)"))
+                }
+                candidatesChanged.1.yield()
+            case .gatheringDone:
+                state.withLock { $0.isGatheringComplete = true }
+                gathered.1.yield()
+                candidatesChanged.1.yield()
+            case .selectedPair(let pair):
+                outcome.1.yield(.selected(pair))
+            case .failed(let obstacles):
+                outcome.1.yield(.failed(obstacles))
+            case .stateChanged:
+                break
+            }
+        }
+        candidatesChanged.1.finish()
+        gathered.1.finish()
+        outcome.1.finish()
+    }
+
+    /// Our side for the offer or answer: credentials, fingerprint, and the candidates found so far.
+    ///
+    /// For an answer, the peer's offer must have been received before.
+    public func localDescription() async -> ICEQUICTransportDescription {
+        await withTaskGroup { group in
+            group.addTask { for await _ in self.gathered.0 { return } }
+            group.addTask { try? await Task.sleep(for: Self.patience) }
+            await group.next()
+            group.cancelAll()
+        }
+        return description(withFingerprint: true)
+    }
+
+    /// Waits for candidates not signalled yet, for a transport-info; `nil` when there will be no more.
+    public func nextTransportInfo() async -> ICEQUICTransportDescription? {
+        for await _ in candidatesChanged.0 {
+            let isNews = state.withLock { state in
+                !state.unsent.isEmpty || state.isGatheringComplete && !state.isCompletionSent
+            }
+            if isNews { return description(withFingerprint: false) }
+            if state.withLock({ $0.isCompletionSent }) { return nil }
+        }
+        return nil
+    }
+
+    /// Takes what the peer signals: its offer or answer, or more candidates.
+    ///
+    /// - Throws: ``Failure/unusableDescription(_:)``.
+    public func receive(_ remote: ICEQUICTransportDescription) throws(Failure) {
+        if let fingerprint = remote.ice.fingerprint {
+            try receive(fingerprint)
+        }
+        if let credentials = remote.ice.credentials {
+            let known = state.withLock { $0.remoteCredentials }
+            guard known == nil || known == credentials else {
+                throw .unusableDescription("other ICE credentials than before")
+            }
+            if known == nil {
+                guard let iceCredentials = ICECredentials(usernameFragment: credentials.ufrag, password: credentials.pwd)
+                else { throw .unusableDescription("ICE credentials that are none") }
+                state.withLock { $0.remoteCredentials = credentials }
+                agent.setRemote(iceCredentials)
+            }
+        }
+        agent.add(remote.ice.candidates.compactMap { $0.candidate })
+        if remote.isGatheringComplete { agent.remoteGatheringDone() }
+    }
+
+    /// Waits for ICE to find a path, connects QUIC over it, and authenticates the peer.
+    ///
+    /// - Throws: ``Failure``, `CancellationError`.
+    public func connect() async throws -> Connection {
+        let (fingerprint, handshakeRole) = state.withLock { ($0.remoteFingerprint, $0.handshakeRole) }
+        guard let fingerprint, let handshakeRole else {
+            throw Failure.unusableDescription("no fingerprint for encryption")
+        }
+        let pair = try await selectedPair()
+        let agent = agent
+        let isRelayed = if case .direct = pair.path { false } else { true }
+        let path = QueuedDatagramPath(
+            isRelayed: isRelayed,
+            send: { batch, segmentByteCount in
+                // A closed agent takes nothing; the connection then ends by its idle time-out.
+                let count = (try? agent.send(batch, segmentByteCount: segmentByteCount)) ?? 0
+                return min(batch.count, count * segmentByteCount)
+            },
+            takeOver: { agent.takeOverSocket().flatMap { SocketDatagramPath($0) } },
+            close: { agent.close() })
+        guard let path else { throw Failure.unavailable("no descriptor left") }
+        agent.setReceiveHandler { path.deliver($0) }
+        do {
+            let channel = try await QUICChannel.connect(
+                role: handshakeRole == .server ? .server : .client, certificate: certificate,
+                peerFingerprint: fingerprint, path: path)
+            var report = PathReport(pair)
+            report.roundTripTime = channel.statistics.smoothedRTT
+            return Connection(channel: channel, path: report)
+        } catch ByteStreamError.peerNotAuthenticated {
+            throw Failure.peerNotAuthenticated
+        } catch let error as ByteStreamError {
+            throw Failure.noPath(["ICE found a path, but QUIC did not connect over it: \(error)"])
+        }
+    }
+
+    /// Ends the agent, unless a connection has taken its socket over. Safe to call more than once.
+    public func close() {
+        agent.close()
+    }
+
+    private func selectedPair() async throws -> ICESelectedPair {
+        for await outcome in outcome.0 {
+            switch outcome {
+            case .selected(let pair): return pair
+            case .failed(let obstacles): throw Failure.noPath(obstacles.map(\.description))
+            }
+        }
+        try Task.checkCancellation()
+        throw Failure.unavailable("ICE was closed")
+    }
+
+    private func receive(_ fingerprint: FingerprintDescription) throws(Failure) {
+        guard fingerprint.hash == .sha256, let parsed = Fingerprint(bytes: fingerprint.bytes) else {
+            throw .unusableDescription("a fingerprint that is not SHA-256")
+        }
+        let isConsistent = state.withLock { state in
+            if let known = state.remoteFingerprint { return known == parsed }
+            switch role {
+            case .initiator:
+                state.handshakeRole = state.localSetup.offererRole(answer: fingerprint.setup)
+            case .responder:
+                guard let answer = fingerprint.setup.answer(preferring: .client) else { return false }
+                state.localSetup = answer
+                state.handshakeRole = answer == .active ? .client : .server
+            }
+            guard state.handshakeRole != nil else { return false }
+            state.remoteFingerprint = parsed
+            return true
+        }
+        guard isConsistent else { throw .unusableDescription("a fingerprint or setup that does not fit") }
+    }
+
+    private func description(withFingerprint: Bool) -> ICEQUICTransportDescription {
+        let credentials = agent.localCredentials
+        return state.withLock { state in
+            let candidates = state.unsent
+            state.unsent = []
+            state.isCompletionSent = state.isGatheringComplete
+            let fingerprint = FingerprintDescription(
+                bytes: certificate.fingerprint.bytes, setup: state.localSetup)
+            var ice = ICEUDPTransportDescription(
+                credentials: ICEUDPTransportDescription.Credentials(
+                    ufrag: credentials.usernameFragment, pwd: credentials.password))
+            if withFingerprint { ice.fingerprint = fingerprint }
+            ice.candidates = candidates
+            return ICEQUICTransportDescription(ice: ice, isGatheringComplete: state.isGatheringComplete)
+        }
+    }
+}
+
+extension SocketDatagramPath {
+    /// Takes the socket of a selected pair.
+    convenience init?(_ socket: consuming ICESocket) {
+        var remote = socket.remote
+        let address = withUnsafeBytes(of: &remote) { bytes in
+            SocketAddress(UnsafeRawBufferPointer(rebasing: bytes[..<Int(socket.remoteByteCount)]))
+        }
+        self.init(descriptor: socket.takeDescriptor(), remote: address)
+    }
+}
+
+extension PathReport {
+    fileprivate init(_ pair: ICESelectedPair) {
+        let kind: Kind =
+            switch pair.path {
+            case .direct: .direct
+            case .relayed(_, let transport): .relay(turn: transport?.rawValue)
+            }
+        self.init(
+            kind: kind, ipVersion: pair.localFamily == .ipv4 ? 4 : 6, localAddress: pair.local.address.description,
+            remoteAddress: pair.remote.address.description, reasons: pair.obstacles.map(\.description))
+    }
+}
+
+extension ICECandidateDescription {
+    fileprivate init(_ candidate: ICECandidate, id: String) {
+        self.init(
+            component: UInt8(candidate.component), foundation: candidate.foundation, id: id,
+            ip: candidate.address.ip, network: 0, port: candidate.address.port, priority: candidate.priority,
+            relAddr: candidate.relatedAddress?.ip, relPort: candidate.relatedAddress?.port,
+            kind: Kind(candidate.kind))
+    }
+
+    /// The candidate for our agent; `nil` when it has no use for it, which is no fault of the peer's.
+    fileprivate var candidate: ICECandidate? {
+        try? ICECandidate(
+            foundation: foundation, component: Int(component), priority: Int(priority), kind: kind.rawValue, ip: ip,
+            port: Int(port), relatedIP: relAddr, relatedPort: relPort.map(Int.init))
+    }
+}
+
+extension ICECandidateDescription.Kind {
+    fileprivate init(_ kind: ICECandidate.Kind) {
+        self =
+            switch kind {
+            case .host: .host
+            case .serverReflexive: .srflx
+            case .peerReflexive: .prflx
+            case .relayed: .relay
+            }
+    }
+}

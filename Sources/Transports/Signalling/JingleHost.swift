@@ -1,0 +1,193 @@
+// XEP-0166: the sessions of one stream, joined to it.
+public import Jingle
+import Synchronization
+import XML
+public import XMPP
+
+/// Runs the Jingle sessions of one XMPP stream: gives each incoming request to its session, sends what sessions ask
+/// to send, and hands events to whoever holds the session.
+///
+/// The host does its work in a task of its own, from ``start()`` to ``stop()``, so that a session can still be
+/// terminated by a command that was cancelled.
+public actor JingleHost {
+    /// A session a peer offers, with what it offers.
+    public struct Offer: Sendable {
+        /// The session; accept or terminate it.
+        public let session: JingleSessionHandle
+        /// What is offered.
+        public let contents: [Content]
+    }
+
+    /// The sessions peers offer, from ``start()`` to ``stop()``, for one reader.
+    public nonisolated let offers: AsyncStream<Offer>
+    /// This side's full address.
+    public nonisolated var address: JID { channel.address }
+
+    /// How long a peer's client may take to acknowledge a request.
+    private static let requestTimeout = Duration.seconds(20)
+    /// How long the end of a session waits for its acknowledgement.
+    private static let terminateTimeout = Duration.seconds(3)
+    /// The events a session keeps for its holder; a peer that causes more is cut off.
+    private static let eventLimit = 1024
+
+    private let channel: any StanzaChannel
+    private let offered: AsyncStream<Offer>.Continuation
+    private var sessions: JingleSessions
+    private var outlets: [JingleSessionID: Outlet] = [:]
+    private var running: Task<Void, Never>?
+    private nonisolated let jobs: AsyncStream<@Sendable () async -> Void>.Continuation
+    private let jobQueue: AsyncStream<@Sendable () async -> Void>
+
+    /// Where a session's events and requests go.
+    private struct Outlet {
+        var events: AsyncStream<JingleEvent>.Continuation
+        var requests: AsyncStream<(JingleSession.RequestKey, JingleStanza)>.Continuation
+    }
+
+    /// Creates a host for a stream.
+    public init(channel: any StanzaChannel) {
+        self.channel = channel
+        sessions = JingleSessions(localAddress: channel.address)
+        (offers, offered) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(64))
+        (jobQueue, jobs) = AsyncStream.makeStream()
+    }
+
+    /// Begins to take requests. Call it once.
+    public func start() {
+        precondition(running == nil, "a host is started once")
+        let requests = channel.requests(inNamespace: Jingle.namespace)
+        let jobQueue = jobQueue
+        running = Task {
+            await withDiscardingTaskGroup { group in
+                group.addTask { for await request in requests { await self.take(request) } }
+                for await job in jobQueue { group.addTask(operation: job) }
+                group.cancelAll()
+            }
+        }
+    }
+
+    /// Terminates what is still open, ends the host, and returns when its work is over.
+    public func stop() async {
+        for id in sessions.ids { await terminate(id, Reason(.gone)) }
+        jobs.finish()
+        offered.finish()
+        for outlet in outlets.values { close(outlet) }
+        outlets = [:]
+        await running?.value
+    }
+
+    /// Offers a session to a peer.
+    ///
+    /// - Parameters:
+    ///   - contents: each made by the initiator, with description and transport.
+    ///   - sid: the session's identifier, random unless it comes from XEP-0353.
+    /// - Throws: `JingleCommandError`.
+    public func initiate(
+        _ contents: [Content], sid: String, to peer: JID
+    ) throws(JingleCommandError) -> JingleSessionHandle {
+        let (id, actions) = try sessions.initiate(contents, sid: sid, to: peer)
+        let handle = open(id)
+        perform(actions, in: id)
+        return handle
+    }
+
+    // MARK: What handles ask for
+
+    func command(
+        _ id: JingleSessionID, _ command: (inout JingleSession) throws(JingleCommandError) -> [JingleSession.Action]
+    ) throws(JingleCommandError) {
+        perform(try sessions.command(id, command), in: id)
+    }
+
+    /// Ends a session and returns when the peer has acknowledged it or has had the time to.
+    func terminate(_ id: JingleSessionID, _ reason: Reason) async {
+        let actions = try? sessions.command(id) { session throws(JingleCommandError) in session.terminate(reason) }
+        var stanzas: [JingleStanza] = []
+        for case .request(_, let stanza) in actions ?? [] { stanzas.append(stanza) }
+        perform((actions ?? []).filter { if case .event = $0 { true } else { false } }, in: id)
+        for stanza in stanzas { await deliver(stanza, to: id.peer) }
+    }
+
+    // MARK: Requests
+
+    private func take(_ request: IQ) async {
+        let reaction = sessions.receive(request)
+        try? await channel.send(reaction.answer.element)
+        guard let id = reaction.session else { return }
+        if case .event(.offered(let contents))? = reaction.actions.first {
+            let offer = Offer(session: open(id), contents: contents)
+            if case .enqueued = offered.yield(offer) {} else {
+                await terminate(id, Reason(.busy))
+            }
+            perform(Array(reaction.actions.dropFirst()), in: id)
+        } else {
+            perform(reaction.actions, in: id)
+        }
+    }
+
+    private func perform(_ actions: [JingleSession.Action], in id: JingleSessionID) {
+        for action in actions {
+            switch action {
+            case .event(let event):
+                if case .dropped? = outlets[id]?.events.yield(event) { cutOff(id) }
+                if case .ended = event, let outlet = outlets.removeValue(forKey: id) { close(outlet) }
+            case .request(let key, let stanza):
+                if stanza.action == .sessionTerminate {
+                    jobs.yield { await self.deliver(stanza, to: id.peer) }
+                } else {
+                    outlets[id]?.requests.yield((key, stanza))
+                }
+            }
+        }
+    }
+
+    private func cutOff(_ id: JingleSessionID) {
+        jobs.yield { await self.terminate(id, Reason(.generalError)) }
+    }
+
+    private func open(_ id: JingleSessionID) -> JingleSessionHandle {
+        let (events, eventContinuation) = AsyncStream.makeStream(
+            of: JingleEvent.self, bufferingPolicy: .bufferingOldest(Self.eventLimit))
+        let (requests, requestContinuation) = AsyncStream.makeStream(
+            of: (JingleSession.RequestKey, JingleStanza).self)
+        outlets[id] = Outlet(events: eventContinuation, requests: requestContinuation)
+        jobs.yield { await self.sendRequests(requests, of: id) }
+        return JingleSessionHandle(id: id, events: events, host: self)
+    }
+
+    private func close(_ outlet: Outlet) {
+        outlet.events.finish()
+        outlet.requests.finish()
+    }
+
+    /// Sends a session's requests one after the other, so that none overtakes another.
+    ///
+    /// A session-info is not waited for: Libervia leaves some unanswered.
+    private func sendRequests(
+        _ requests: AsyncStream<(JingleSession.RequestKey, JingleStanza)>, of id: JingleSessionID
+    ) async {
+        for await (key, stanza) in requests where outlets[id] != nil {
+            if stanza.action == .sessionInfo {
+                jobs.yield { await self.send(stanza, key, of: id) }
+            } else {
+                await send(stanza, key, of: id)
+            }
+        }
+    }
+
+    private func send(_ stanza: JingleStanza, _ key: JingleSession.RequestKey, of id: JingleSessionID) async {
+        do {
+            try await channel.request(.set, to: id.peer, payload: stanza.element, timeout: Self.requestTimeout)
+            perform(sessions.receiveResult(for: key, in: id), in: id)
+        } catch let error as StanzaError {
+            perform(sessions.receiveFailure(.refused(error), for: key, in: id), in: id)
+        } catch {
+            perform(sessions.receiveFailure(.unanswered, for: key, in: id), in: id)
+        }
+    }
+
+    private nonisolated func deliver(_ stanza: JingleStanza, to peer: JID) async {
+        // There is nobody left to tell of a failure.
+        _ = try? await channel.request(.set, to: peer, payload: stanza.element, timeout: Self.terminateTimeout)
+    }
+}

@@ -1,0 +1,53 @@
+// XEP-0166: one session, for whoever works in it.
+public import Jingle
+public import XMPP
+
+/// A running session: its events and its commands.
+public struct JingleSessionHandle: Sendable {
+    /// The session's name.
+    public let id: JingleSessionID
+    /// What happens in the session, for one reader; ends with the session.
+    public let events: AsyncStream<JingleEvent>
+
+    private let host: JingleHost
+
+    init(id: JingleSessionID, events: AsyncStream<JingleEvent>, host: JingleHost) {
+        self.id = id
+        self.events = events
+        self.host = host
+    }
+
+    /// The peer's full address.
+    public var peer: JID { id.peer }
+
+    /// Accepts the session with our descriptions and transports.
+    ///
+    /// - Throws: `JingleCommandError`.
+    public func accept(_ contents: [Content]) async throws(JingleCommandError) {
+        try await host.command(id) { session throws(JingleCommandError) in try session.accept(contents) }
+    }
+
+    /// Tells the peer more about our transport.
+    ///
+    /// - Throws: `JingleCommandError`.
+    public func sendTransportInfo(
+        _ content: ContentID, _ transport: ContentTransport
+    ) async throws(JingleCommandError) {
+        try await host.command(id) { session throws(JingleCommandError) in
+            try session.sendTransportInfo(content, transport)
+        }
+    }
+
+    /// Tells the peer something about a content, such as its checksum.
+    ///
+    /// - Throws: `JingleCommandError`.
+    public func sendInfo(_ info: SessionInfo) async throws(JingleCommandError) {
+        try await host.command(id) { session throws(JingleCommandError) in try session.sendInfo(info) }
+    }
+
+    /// Ends the session, and returns when the peer has acknowledged it or has had the time to; also in a task that was
+    /// cancelled. For a session that is over this does nothing.
+    public func terminate(_ reason: Reason) async {
+        await host.terminate(id, reason)
+    }
+}

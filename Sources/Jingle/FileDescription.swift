@@ -31,7 +31,7 @@ public struct FileDescription: Sendable, Hashable {
     /// The length in bytes, at most 2^63 - 1.
     public var size: UInt64?
     /// When it was last changed. A date that cannot be read counts as absent.
-    public var date: DateTime?
+    public var date: Timestamp?
     /// The media type.
     public var mediaType: String?
     /// A description for people; the first one when there are several languages.
@@ -74,7 +74,7 @@ public struct FileDescription: Sendable, Hashable {
                 guard size == nil, let number = Int64(decimal: child.text) else { throw .invalid("size") }
                 size = UInt64(number)
             case (Self.namespace, "date"):
-                date = date ?? DateTime(child.text)
+                date = date ?? Self.date(child.text)
             case (Self.namespace, "media-type"), (Self.namespace, "mediaType"):
                 let type = try child.limitedText(JingleLimit.mediaTypeByteCount).trimmed
                 if !type.isEmpty { mediaType = mediaType ?? type }
@@ -90,6 +90,12 @@ public struct FileDescription: Sendable, Hashable {
                 try keep(child)
             }
         }
+    }
+
+    /// Reads a date; Gajim 1.7 writes the zone twice (`+00:00Z`).
+    private static func date(_ text: String) -> Timestamp? {
+        let text = text.trimmed
+        return Timestamp(text) ?? (text.hasSuffix("Z") ? Timestamp(String(text.dropLast())) : nil)
     }
 
     private mutating func read(hash child: XMLElement) throws(JingleSyntaxError) {
@@ -127,7 +133,7 @@ public struct FileDescription: Sendable, Hashable {
         }
         if let range { file.append(range.element) }
         for hash in hashes { file.append(hash.element) }
-        for algorithm in hashesUsed { file.append(algorithm.usedElement) }
+        for algorithm in hashesUsed { file.append(algorithm.announcement) }
         for child in extensions { file.append(child) }
         return file
     }

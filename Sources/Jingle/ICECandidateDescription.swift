@@ -67,7 +67,9 @@ public struct ICECandidateDescription: Sendable, Hashable {
         let transportProtocol = try element.required("protocol").lowercased()
         let type = try element.required("type")
         let foundation = try element.required("foundation", maximum: 32)
-        guard foundation.utf8.allSatisfy(ICEUDPTransportDescription.isICECharacter) else { throw .invalid("foundation") }
+        guard foundation.utf8.allSatisfy(ICEUDPTransportDescription.isICECharacter) else {
+            throw .invalid("foundation")
+        }
         let ip = try element.required("ip")
         guard let component = try element.number("component", as: UInt8.self) else { throw .missing("component") }
         guard let port = try element.number("port", as: UInt16.self) else { throw .missing("port") }
@@ -97,7 +99,9 @@ public struct ICECandidateDescription: Sendable, Hashable {
     /// True for what browsers send instead of an address, such as `4d5c….local`.
     private static func isHostName(_ text: String) -> Bool {
         text.utf8.contains { (0x61...0x7a).contains($0 | 0x20) }
-            && text.utf8.allSatisfy { (0x61...0x7a).contains($0 | 0x20) || (0x30...0x39).contains($0) || "-.".utf8.contains($0) }
+            && text.utf8.allSatisfy {
+                (0x61...0x7a).contains($0 | 0x20) || (0x30...0x39).contains($0) || "-.".utf8.contains($0)
+            }
     }
 
     /// The `<candidate/>` element.

@@ -19,7 +19,7 @@ public enum Jingle {
         ICEQUICTransportDescription.namespace,
         JingleMessage.namespace,
         Hash.namespace,
-        Hash.Algorithm.sha256.feature,
+        "urn:xmpp:hash-function-text-names:sha-256",
     ]
 }
 

@@ -123,7 +123,9 @@ extension JingleSession {
     /// Tells about a security precondition (security-info).
     ///
     /// - Throws: `JingleCommandError` when there is no such content.
-    public mutating func sendSecurityInfo(_ id: ContentID, _ security: XMLElement) throws(JingleCommandError) -> [Action] {
+    public mutating func sendSecurityInfo(_ id: ContentID, _ security: XMLElement) throws(JingleCommandError)
+        -> [Action]
+    {
         var content = Content(id)
         content.security = security
         return try send(.securityInfo, content)
@@ -161,7 +163,10 @@ extension JingleSession {
             table[id] = entry
         }
         self.table = table
-        return [request(JingleStanza(.transportReplace, sid: sid, contents: transports.map { Content($0.0, transport: $0.1) }))]
+        return [
+            request(
+                JingleStanza(.transportReplace, sid: sid, contents: transports.map { Content($0.0, transport: $0.1) }))
+        ]
     }
 
     /// Accepts transports the peer proposed (transport-accept), with this side's part of them.
@@ -182,7 +187,10 @@ extension JingleSession {
             table[id] = entry
         }
         self.table = table
-        return [request(JingleStanza(.transportAccept, sid: sid, contents: transports.map { Content($0.0, transport: $0.1) }))]
+        return [
+            request(
+                JingleStanza(.transportAccept, sid: sid, contents: transports.map { Content($0.0, transport: $0.1) }))
+        ]
     }
 
     /// Rejects transports the peer proposed (transport-reject); the old ones stay.

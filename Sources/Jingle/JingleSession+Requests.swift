@@ -182,7 +182,9 @@ extension JingleSession {
     /// The one content of a file that a reference may mean.
     private func content(_ reference: SessionInfo.ContentReference) throws(StanzaError) -> ContentID {
         let matches = table.contents.filter { $0.file != nil && reference.matches($0.id) }
-        guard matches.count == 1, let id = matches.first?.id else { throw JingleSyntaxError.invalid("name").stanzaError }
+        guard matches.count == 1, let id = matches.first?.id else {
+            throw JingleSyntaxError.invalid("name").stanzaError
+        }
         return id
     }
 
@@ -268,7 +270,8 @@ extension JingleSession {
     private func concerned(_ stanza: JingleStanza) throws(StanzaError) -> [Content] {
         try nonEmpty(stanza.contents).filter { content in
             table[content.id] != nil
-                || !(isWaiting(for: .contentRemove, about: content.id) || isWaiting(for: .contentReject, about: content.id))
+                || !(isWaiting(for: .contentRemove, about: content.id)
+                    || isWaiting(for: .contentReject, about: content.id))
         }
     }
 

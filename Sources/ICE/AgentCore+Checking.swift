@@ -1,0 +1,164 @@
+internal import CNice
+
+extension AgentCore {
+    /// What is known of the peer and the checks; on the loop's thread.
+    struct Checking {
+        var hasCredentials = false
+        var isRemoteDone = false
+        var hasLimit = false
+        var hasEnded = false
+        var libraryState = NICE_COMPONENT_STATE_DISCONNECTED
+        var remoteCandidates: [ICECandidate] = []
+        var waitingCandidates: [ICECandidate] = []
+    }
+
+    /// After libnice gives up, the peer's own checks may still revive a pair.
+    private static let grace = Duration.seconds(4)
+
+    // MARK: - What the peer signals
+
+    func setRemote(_ credentials: ICECredentials) {
+        guard isOpen else { return }
+        let isSet = nice_agent_set_remote_credentials(
+            agent, stream, credentials.usernameFragment, credentials.password)
+        guard isSet != 0 else { return }
+        checking.hasCredentials = true
+        let waiting = checking.waitingCandidates
+        checking.waitingCandidates = []
+        check(waiting)
+    }
+
+    func add(_ candidates: [ICECandidate]) {
+        guard isOpen else { return }
+        var added: [ICECandidate] = []
+        for candidate in candidates {
+            guard checking.remoteCandidates.count < ICEConfiguration.maximumRemoteCandidateCount else { break }
+            guard isUsable(candidate) else { continue }
+            checking.remoteCandidates.append(candidate)
+            added.append(candidate)
+        }
+        if checking.hasCredentials {
+            check(added)
+        } else {
+            checking.waitingCandidates += added
+        }
+    }
+
+    func finishRemoteGathering() {
+        guard isOpen, !checking.isRemoteDone else { return }
+        checking.isRemoteDone = true
+        nice_agent_peer_candidate_gathering_done(agent, stream)
+        startCheckingLimit()
+    }
+
+    /// A peer has no business with our loopback, except in tests.
+    private func isUsable(_ candidate: ICECandidate) -> Bool {
+        if candidate.address.isLoopback, configuration.localAddresses.isEmpty { return false }
+        if candidate.address.family == .ipv6, !configuration.allowsIPv6 { return false }
+        return !checking.remoteCandidates.contains { $0.address == candidate.address }
+    }
+
+    private func check(_ candidates: [ICECandidate]) {
+        var list: UnsafeMutablePointer<GSList>?
+        for candidate in candidates.reversed() {
+            guard let pointer = candidate.makeNiceCandidate(stream: stream) else { continue }
+            list = g_slist_prepend(list, pointer)
+        }
+        guard let list else { return }
+        nice_agent_set_remote_candidates(agent, stream, 1, list)
+        g_slist_free_full(list) { nice_candidate_free($0?.assumingMemoryBound(to: NiceCandidate.self)) }
+    }
+
+    // MARK: - The outcome
+
+    func handle(libraryState rawValue: guint) {
+        guard isOpen, !checking.hasEnded else { return }
+        let wasReady = state == .ready
+        checking.libraryState = NiceComponentState(rawValue: rawValue)
+        switch checking.libraryState {
+        case NICE_COMPONENT_STATE_CONNECTING where !wasReady: enter(.connecting)
+        case NICE_COMPONENT_STATE_CONNECTED where !wasReady: enter(.connected)
+        case NICE_COMPONENT_STATE_READY: becomeReady()
+        case NICE_COMPONENT_STATE_FAILED:
+            // After a selected pair only the loss of a TURN connection leads here.
+            wasReady ? fail() : failLater()
+        default: break
+        }
+    }
+
+    private func becomeReady() {
+        guard let pair = currentPair() else { return }
+        let isNew = selectedPair != pair
+        publish(pair)
+        enter(.ready)
+        if isNew { emit(.selectedPair(pair)) }
+    }
+
+    private func failLater() {
+        guard gathering.isDone, checking.isRemoteDone else { return }
+        loop.perform(after: Self.grace) { [weak self] in
+            guard let self, checking.libraryState == NICE_COMPONENT_STATE_FAILED else { return }
+            fail()
+        }
+    }
+
+    /// Starts the time limit once both sides have said that they have no more candidates.
+    func startCheckingLimit() {
+        guard gathering.isDone, checking.isRemoteDone, !checking.hasLimit else { return }
+        checking.hasLimit = true
+        if checking.libraryState == NICE_COMPONENT_STATE_FAILED { failLater() }
+        loop.perform(after: configuration.checkingLimit) { [weak self] in
+            guard let self, state != .ready else { return }
+            fail()
+        }
+    }
+
+    private func fail() {
+        guard isOpen, !checking.hasEnded else { return }
+        checking.hasEnded = true
+        enter(.failed)
+        emit(.failed(obstacles(wantsRelay: true)))
+    }
+
+    private func currentPair() -> ICESelectedPair? {
+        var local: UnsafeMutablePointer<NiceCandidate>?
+        var remote: UnsafeMutablePointer<NiceCandidate>?
+        guard nice_agent_get_selected_pair(agent, stream, 1, &local, &remote) != 0, let local, let remote,
+            let ours = LocalCandidate(local), let theirs = ICECandidate(UnsafePointer(remote))
+        else { return nil }
+        // A relayed address that we heard from before it was signalled counts as reflexive until then.
+        let signalled = checking.remoteCandidates.first { $0.address == theirs.address }
+        let isTheirs = (signalled ?? theirs).kind == .relayed
+        let path: ICESelectedPair.Path
+        switch (ours.candidate.kind == .relayed, isTheirs) {
+        case (false, false): path = .direct
+        case (true, false): path = .relayed(by: .local, transport: ours.relayTransport)
+        case (false, true): path = .relayed(by: .remote, transport: nil)
+        case (true, true): path = .relayed(by: .both, transport: ours.relayTransport)
+        }
+        return ICESelectedPair(
+            local: ours.candidate, remote: signalled ?? theirs, path: path,
+            obstacles: path == .direct ? [] : obstacles(wantsRelay: false))
+    }
+
+    /// Why there is no direct path, and with `wantsRelay` why none at all.
+    private func obstacles(wantsRelay: Bool) -> [ICEObstacle] {
+        var obstacles = gatheringObstacles(wantsDirect: true, wantsRelay: wantsRelay)
+        if checking.remoteCandidates.isEmpty {
+            obstacles.append(.noRemoteCandidate)
+        } else if !checking.remoteCandidates.contains(where: isReachableFromOutside) {
+            obstacles.append(.peerNotReachableFromOutside)
+        } else if obstacles.isEmpty || wantsRelay {
+            obstacles.append(.directChecksFailed)
+        }
+        return obstacles
+    }
+
+    private func isReachableFromOutside(_ candidate: ICECandidate) -> Bool {
+        switch candidate.kind {
+        case .serverReflexive, .peerReflexive: true
+        case .host: !candidate.address.isPrivate && !candidate.address.isLinkLocal
+        case .relayed: false
+        }
+    }
+}

@@ -1,0 +1,203 @@
+internal import CNice
+internal import Glibc
+
+extension AgentCore {
+    /// What is known of the gathering; on the loop's thread.
+    struct Gathering {
+        var isStarted = false
+        var isDone = false
+        var isLibraryDone = false
+        var localFamilies: Set<ICEAddress.Family> = []
+        var candidates: [LocalCandidate] = []
+        var relayCount = 0
+        var relayAddresses: [RelayAddress] = []
+        var pendingNames = 0
+        var unresolvedNames: Set<String> = []
+        var stunServer: STUNServer?
+        var start: ContinuousClock.Instant?
+        /// How long the library took; long means that some server did not answer.
+        var duration: Duration?
+    }
+
+    /// One address of a TURN server as handed to libnice.
+    struct RelayAddress {
+        let server: TURNServer
+        let address: ICEAddress
+    }
+
+    /// Gathering takes this long when a server does not answer (see the STUN timers).
+    private static let silence = Duration.milliseconds(1900)
+
+    func gather() {
+        guard isOpen, !gathering.isStarted else { return }
+        gathering.isStarted = true
+        gathering.start = .now
+        enter(.gathering)
+        let addresses = LocalAddresses.list(for: configuration)
+        gathering.localFamilies = Set(addresses.map(\.family))
+        guard !addresses.isEmpty else { return finishGathering() }
+        for address in addresses {
+            _ = address.withNiceAddress { nice_agent_add_local_address(agent, $0) }
+        }
+        if let range = configuration.portRange {
+            nice_agent_set_port_range(agent, stream, 1, guint(range.lowerBound), guint(range.upperBound))
+        }
+        addSTUNServer()
+        let names = addNumericRelays()
+        if nice_agent_gather_candidates(agent, stream) == 0 {
+            gathering.isLibraryDone = true
+        }
+        cnice_for_each_socket(agent, stream, enlargeBuffers)
+        for server in names { lookUp(server) }
+        loop.perform(after: configuration.gatheringLimit) { [weak self] in self?.finishGathering() }
+        checkGathering()
+    }
+
+    /// Tells libnice of one STUN server. It looks the name up itself, in a thread; only our own look-up tells of a
+    /// name without an address.
+    private func addSTUNServer() {
+        guard !configuration.forceRelay else { return }
+        let relays = Set(configuration.turnServers.filter { $0.transport == .udp }.map(\.host))
+        let servers = configuration.stunServers.filter { $0.port != 0 && !$0.host.isEmpty }
+        guard let server = servers.first(where: { !relays.contains($0.host) }) ?? servers.first else { return }
+        gathering.stunServer = server
+        cnice_set_string(agent, "stun-server", server.host)
+        cnice_set_unsigned(agent, "stun-server-port", guint(server.port))
+        guard ICEAddress(ip: server.host, port: server.port) == nil else { return }
+        gathering.pendingNames += 1
+        NameLookup.start(host: server.host, port: server.port) { addresses in
+            self.loop.perform { self.handleSTUNName(server.host, addresses) }
+        }
+    }
+
+    private func handleSTUNName(_ host: String, _ addresses: [ICEAddress]) {
+        gathering.pendingNames -= 1
+        if addresses.isEmpty {
+            gathering.unresolvedNames.insert(host)
+            // libnice forgets to say that it is done if there was nothing else to gather.
+            if gathering.relayCount == 0 { gathering.isLibraryDone = true }
+        }
+        checkGathering()
+    }
+
+    /// Tells libnice of the TURN servers given by address; returns those given by name.
+    private func addNumericRelays() -> [TURNServer] {
+        var named: [TURNServer] = []
+        for server in configuration.turnServers.prefix(ICEConfiguration.maximumTURNServerCount) {
+            if let address = ICEAddress(ip: server.host, port: server.port) {
+                addRelay(server, at: address)
+            } else {
+                named.append(server)
+            }
+        }
+        return named
+    }
+
+    private func lookUp(_ server: TURNServer) {
+        gathering.pendingNames += 1
+        NameLookup.start(host: server.host, port: server.port) { addresses in
+            self.loop.perform { self.handleTURNName(server, addresses) }
+        }
+    }
+
+    private func handleTURNName(_ server: TURNServer, _ addresses: [ICEAddress]) {
+        gathering.pendingNames -= 1
+        guard isOpen else { return }
+        if addresses.isEmpty { gathering.unresolvedNames.insert(server.host) }
+        // One address a family: every further one is most often the same server or its spare.
+        for family in [ICEAddress.Family.ipv4, .ipv6] {
+            if let address = addresses.first(where: { $0.family == family }) { addRelay(server, at: address) }
+        }
+        checkGathering()
+    }
+
+    /// Before gathering or after: libnice then asks the server at once.
+    private func addRelay(_ server: TURNServer, at address: ICEAddress) {
+        guard gathering.relayCount < ICEConfiguration.maximumTURNServerCount, address.port != 0,
+            gathering.localFamilies.contains(address.family)
+        else { return }
+        let type = server.transport == .udp ? NICE_RELAY_TYPE_TURN_UDP : NICE_RELAY_TYPE_TURN_TCP
+        guard
+            nice_agent_set_relay_info(
+                agent, stream, 1, address.ip, guint(address.port), server.username, server.password, type) != 0
+        else { return }
+        gathering.relayCount += 1
+        gathering.relayAddresses.append(RelayAddress(server: server, address: address))
+        gathering.isLibraryDone = false
+    }
+
+    // MARK: - Signals
+
+    func handle(_ candidate: LocalCandidate) {
+        guard isOpen else { return }
+        gathering.candidates.append(candidate)
+        emit(.candidate(candidate.candidate))
+    }
+
+    func handleGatheringDone() {
+        guard isOpen else { return }
+        gathering.isLibraryDone = true
+        gathering.duration = gathering.start.map { .now - $0 }
+        checkGathering()
+    }
+
+    private func checkGathering() {
+        if gathering.isLibraryDone, gathering.pendingNames == 0 { finishGathering() }
+    }
+
+    private func finishGathering() {
+        guard isOpen, !gathering.isDone else { return }
+        gathering.isDone = true
+        emit(.gatheringDone)
+        if state == .gathering { enter(.connecting) }
+        startCheckingLimit()
+    }
+
+    // MARK: - Reasons
+
+    /// What was wrong with our own side.
+    func gatheringObstacles(wantsDirect: Bool, wantsRelay: Bool) -> [ICEObstacle] {
+        var obstacles: [ICEObstacle] = []
+        let tookLong = gathering.duration.map { $0 >= Self.silence } ?? true
+        if wantsDirect {
+            if configuration.forceRelay {
+                obstacles.append(.relayOnly)
+            } else if !gathering.candidates.contains(where: { $0.candidate.kind == .serverReflexive }) {
+                if let server = gathering.stunServer {
+                    if gathering.unresolvedNames.contains(server.host) {
+                        obstacles.append(.unresolvedName(host: server.host))
+                    } else if tookLong {
+                        obstacles.append(.noSTUNAnswer(host: server.host, port: server.port))
+                    }
+                } else if !configuration.turnServers.contains(where: { $0.transport == .udp }) {
+                    obstacles.append(.noSTUNServer)
+                }
+            }
+        }
+        for server in configuration.turnServers.prefix(ICEConfiguration.maximumTURNServerCount) {
+            guard wantsRelay || server.transport == .udp, !isAnswering(server) else { continue }
+            if gathering.unresolvedNames.contains(server.host) {
+                obstacles.append(.unresolvedName(host: server.host))
+            } else {
+                obstacles.append(.noRelay(host: server.host, port: server.port, transport: server.transport))
+            }
+        }
+        if wantsRelay, configuration.turnServers.isEmpty { obstacles.append(.noTURNServer) }
+        return obstacles.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+    }
+
+    private func isAnswering(_ server: TURNServer) -> Bool {
+        let addresses = gathering.relayAddresses.filter { $0.server == server }.map(\.address)
+        return gathering.candidates.contains { candidate in
+            guard candidate.relayTransport == server.transport, let address = candidate.server else { return false }
+            return addresses.contains(address)
+        }
+    }
+}
+
+/// Asks for 4 MiB each way; the kernel gives what it allows.
+private func enlargeBuffers(_ descriptor: Int32) {
+    var byteCount: Int32 = 4 << 20
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &byteCount, socklen_t(MemoryLayout<Int32>.size))
+    setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &byteCount, socklen_t(MemoryLayout<Int32>.size))
+}

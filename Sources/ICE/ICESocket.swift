@@ -1,0 +1,40 @@
+public import Glibc
+
+/// The UDP socket of a selected pair, taken over from ICE. Closed when it goes out of scope.
+///
+/// The socket is non-blocking and not connected; send to ``remote``. Stray STUN packets of the peer's agent still
+/// arrive and are to be ignored (QUIC does), and whoever sends from another address than ``remote`` can be heard.
+public struct ICESocket: ~Copyable, Sendable {
+    /// The descriptor; the socket owns it.
+    public let descriptor: Int32
+    /// The peer's address, for `sendmsg`.
+    public let remote: sockaddr_storage
+    /// The address the socket is bound to.
+    public let local: sockaddr_storage
+
+    init(descriptor: Int32, remote: ICEAddress) {
+        self.descriptor = descriptor
+        self.remote = remote.socketAddress
+        var local = sockaddr_storage()
+        var byteCount = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        withUnsafeMutableBytes(of: &local) { bytes in
+            _ = getsockname(descriptor, bytes.bindMemory(to: sockaddr.self).baseAddress, &byteCount)
+        }
+        self.local = local
+    }
+
+    deinit { close(descriptor) }
+
+    /// The length in bytes of ``remote`` for the socket calls.
+    public var remoteByteCount: socklen_t {
+        socklen_t(
+            Int32(remote.ss_family) == AF_INET6 ? MemoryLayout<sockaddr_in6>.size : MemoryLayout<sockaddr_in>.size)
+    }
+
+    /// Gives up ownership: the caller closes the descriptor.
+    public consuming func takeDescriptor() -> Int32 {
+        let descriptor = self.descriptor
+        discard self
+        return descriptor
+    }
+}

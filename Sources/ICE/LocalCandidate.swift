@@ -1,0 +1,102 @@
+internal import CNice
+internal import Glibc
+
+/// A candidate of ours with what only this side knows of it.
+struct LocalCandidate: Sendable {
+    /// libnice's type preference for a relayed candidate that is reached over UDP; over TCP it is 20.
+    private static let relayOverUDPPreference: UInt32 = 30
+
+    let candidate: ICECandidate
+    /// The STUN or TURN server that gave it.
+    let server: ICEAddress?
+    /// For a relayed candidate, what carries the bytes to the server.
+    let relayTransport: TURNServer.Transport?
+
+    /// Copies what libnice found; `nil` for what is of no use to a peer.
+    init?(_ pointer: UnsafePointer<NiceCandidate>) {
+        guard pointer.pointee.transport == NICE_CANDIDATE_TRANSPORT_UDP, let candidate = ICECandidate(pointer),
+            !(candidate.address.isLinkLocal && candidate.address.family == .ipv6)
+        else { return nil }
+        self.candidate = candidate
+        var server = NiceAddress()
+        switch candidate.kind {
+        case .relayed:
+            nice_candidate_relay_address(pointer, &server)
+            self.server = ICEAddress(server)
+            self.relayTransport = candidate.priority >> 24 == Self.relayOverUDPPreference ? .udp : .tcp
+        case .serverReflexive:
+            self.server = nice_candidate_stun_server_address(pointer, &server) != 0 ? ICEAddress(server) : nil
+            self.relayTransport = nil
+        case .host, .peerReflexive:
+            self.server = nil
+            self.relayTransport = nil
+        }
+    }
+
+    /// As above, for what libnice hands out as mutable.
+    init?(_ pointer: UnsafeMutablePointer<NiceCandidate>) {
+        self.init(UnsafePointer(pointer))
+    }
+}
+
+extension ICECandidate {
+    /// Copies a candidate of libnice's, either side's.
+    init?(_ pointer: UnsafePointer<NiceCandidate>) {
+        guard let address = ICEAddress(pointer.pointee.addr) else { return nil }
+        let kind: Kind
+        switch pointer.pointee.type {
+        case NICE_CANDIDATE_TYPE_HOST: kind = .host
+        case NICE_CANDIDATE_TYPE_SERVER_REFLEXIVE: kind = .serverReflexive
+        case NICE_CANDIDATE_TYPE_PEER_REFLEXIVE: kind = .peerReflexive
+        case NICE_CANDIDATE_TYPE_RELAYED: kind = .relayed
+        default: return nil
+        }
+        self.init(
+            foundation: String(cString: cnice_candidate_foundation(pointer)), priority: pointer.pointee.priority,
+            kind: kind, address: address,
+            relatedAddress: kind == .host ? nil : ICEAddress(pointer.pointee.base_addr))
+    }
+
+    /// A candidate of the peer's for libnice, which copies it; free it with `nice_candidate_free`.
+    func makeNiceCandidate(stream: guint) -> UnsafeMutablePointer<NiceCandidate>? {
+        let type =
+            switch kind {
+            case .host: NICE_CANDIDATE_TYPE_HOST
+            case .serverReflexive: NICE_CANDIDATE_TYPE_SERVER_REFLEXIVE
+            case .peerReflexive: NICE_CANDIDATE_TYPE_PEER_REFLEXIVE
+            case .relayed: NICE_CANDIDATE_TYPE_RELAYED
+            }
+        guard let pointer = nice_candidate_new(type) else { return nil }
+        pointer.pointee.transport = NICE_CANDIDATE_TRANSPORT_UDP
+        pointer.pointee.priority = priority
+        pointer.pointee.stream_id = stream
+        pointer.pointee.component_id = 1
+        address.withNiceAddress { pointer.pointee.addr = $0.pointee }
+        pointer.pointee.base_addr = pointer.pointee.addr
+        cnice_candidate_set_foundation(pointer, foundation)
+        return pointer
+    }
+}
+
+extension ICEAddress {
+    /// Copies an address of libnice's; `nil` if it has none.
+    init?(_ address: NiceAddress) {
+        var address = address
+        var storage = sockaddr_storage()
+        guard nice_address_is_valid(&address) != 0 else { return nil }
+        withUnsafeMutableBytes(of: &storage) { bytes in
+            nice_address_copy_to_sockaddr(&address, bytes.bindMemory(to: sockaddr.self).baseAddress)
+        }
+        self.init(storage)
+    }
+
+    /// Lends the address as libnice's type.
+    func withNiceAddress<Result>(_ body: (UnsafeMutablePointer<NiceAddress>) -> Result) -> Result {
+        var address = NiceAddress()
+        var storage = socketAddress
+        withUnsafeBytes(of: &storage) { bytes in
+            nice_address_set_from_sockaddr(&address, bytes.bindMemory(to: sockaddr.self).baseAddress)
+        }
+        return body(&address)
+    }
+}

@@ -53,7 +53,6 @@ extension QUICConnection {
         stream.isSendFinished = stream.endSent && !stream.isSendAborted
         stream.isClosed = true
         stream.releaseAll()
-        if stream.isPeerInitiated { ngtcp2_conn_extend_max_streams_bidi(conn, 1) }
         events.append(.streamClosed(stream))
         streams[id] = nil
     }

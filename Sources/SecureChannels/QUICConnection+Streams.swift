@@ -50,6 +50,13 @@ extension QUICConnection {
         credit(Int(clamping: stream.deliveredByteCount - stream.creditedByteCount), on: stream)
     }
 
+    /// Lets the peer open another stream in place of one of its own that is closed and done with.
+    package func allowPeerStream(after stream: QUICStream) {
+        guard stream.isPeerInitiated, stream.isClosed, !stream.isReplaced, let conn, isEstablished else { return }
+        stream.isReplaced = true
+        ngtcp2_conn_extend_max_streams_bidi(conn, 1)
+    }
+
     func adopt(_ stream: QUICStream, _ conn: OpaquePointer) {
         streams[stream.id] = stream
         // The dictionary holds the stream until the library's close callback, which is the last to see this pointer.

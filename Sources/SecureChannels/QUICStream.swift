@@ -28,6 +28,8 @@ package final class QUICStream {
     /// How many of those the user has given back as credit.
     var creditedByteCount: UInt64 = 0
 
+    /// Whether the peer may open another stream in its place.
+    var isReplaced = false
     var isSendable = false
     var hasProgressed = false
     var endRequested = false
@@ -64,6 +66,9 @@ package final class QUICStream {
 
     /// Bytes queued or sent but not yet acknowledged.
     package var unacknowledgedByteCount: UInt64 { queuedByteCount - acknowledgedByteCount }
+
+    /// Bytes handed to the user for which the peer has no credit yet.
+    package var uncreditedByteCount: UInt64 { deliveredByteCount - creditedByteCount }
 
     /// Whether bytes wait to be sent for the first time.
     var hasPendingBytes: Bool { cursor < count }

@@ -1,0 +1,33 @@
+/// A way for packets to one peer and back: a socket, or libnice's agent.
+///
+/// The thread that drives the connection is the only one to call `send`, `receive` and `takeOver`.
+public protocol DatagramPath: AnyObject, Sendable {
+    /// Whether a relay carries the packets, so that their size must not be probed.
+    var isRelayed: Bool { get }
+
+    /// A descriptor that is readable while packets wait.
+    var readinessDescriptor: CInt { get }
+
+    /// Whether the descriptor is writable when `send` will take more. Otherwise `send` is tried again soon.
+    var signalsWritability: Bool { get }
+
+    /// Sends packets of `segmentByteCount` bytes each, the last may be shorter.
+    ///
+    /// - Returns: the bytes taken, whole packets only, less than given when there is no room now. Packets that can
+    ///   never be sent count as taken: they are lost, as on any network.
+    func send(_ batch: UnsafeRawBufferPointer, segmentByteCount: Int) -> Int
+
+    /// Hands over packets that have arrived, one call each; the bytes are good during that call.
+    ///
+    /// - Returns: whether more may be waiting already.
+    func receive(_ deliver: (UnsafeRawBufferPointer) -> Void) -> Bool
+
+    /// Takes the socket out of the agent once the peer is authenticated; may block for some milliseconds. Packets
+    /// that arrived before can still be received from this path, and none are added later.
+    ///
+    /// - Returns: the path to use from now on, or `nil` to stay with this one.
+    func takeOver() -> SocketDatagramPath?
+
+    /// Ends the path; the last call.
+    func close()
+}

@@ -31,18 +31,18 @@ public struct JID: Sendable, Hashable, CustomStringConvertible {
     public init?(local: String?, domain: String, resource: String? = nil) {
         var domain = domain.lowercased()
         if domain.hasSuffix(".") { domain.removeLast() }
-        guard Self.isLength(domain), domain.unicodeScalars.allSatisfy(Self.isAllowedInDomain) else { return nil }
+        guard Self.isLength(domain), Self.isDomain(domain) else { return nil }
+        let local = local?.lowercased()
         if let local {
             guard Self.isLength(local), local.unicodeScalars.allSatisfy(Self.isAllowedInLocal) else { return nil }
         }
+        let resource = resource.map(Self.withPlainSpaces)
         if let resource {
-            guard Self.isLength(resource), resource.unicodeScalars.allSatisfy(Self.isAllowedInResource) else {
-                return nil
-            }
+            guard Self.isLength(resource), !resource.hasPrefix(" "),
+                resource.unicodeScalars.allSatisfy(Self.isAllowedInResource)
+            else { return nil }
         }
-        self.local = local?.lowercased()
-        self.domain = domain
-        self.resource = resource
+        self.init(checkedLocal: local, domain: domain, resource: resource)
     }
 
     private init(checkedLocal local: String?, domain: String, resource: String?) {
@@ -68,22 +68,53 @@ public struct JID: Sendable, Hashable, CustomStringConvertible {
 
     private static func isLength(_ part: String) -> Bool { (1...1023).contains(part.utf8.count) }
 
-    private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+    /// RFC 7622 § 3.2: a name, whose labels are not empty, or an IP address, an IPv6 one in brackets.
+    private static func isDomain(_ domain: String) -> Bool {
+        if domain.hasPrefix("["), domain.hasSuffix("]") {
+            let address = domain.utf8.dropFirst().dropLast()
+            return address.contains(UInt8(ascii: ":"))
+                && address.allSatisfy { $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: ".") || isHexDigit($0) }
+        }
+        return domain.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { label in
+            !label.isEmpty
+                && label.unicodeScalars.allSatisfy { isLetterOrDigit($0) || $0 == "-" || $0 == "_" }
+        }
+    }
+
+    private static func isHexDigit(_ byte: UInt8) -> Bool {
+        Character(Unicode.Scalar(byte)).isHexDigit
+    }
+
+    /// The IdentifierClass of RFC 8264 § 4.2, without the excluded characters of RFC 7622 § 3.3.1.
+    private static func isAllowedInLocal(_ scalar: Unicode.Scalar) -> Bool {
+        guard scalar.isASCII else { return isLetterOrDigit(scalar) }
+        return ("!"..."~").contains(scalar) && !"\"&'/:<>@".unicodeScalars.contains(scalar)
+    }
+
+    /// The FreeformClass of RFC 8264 § 4.3.
+    private static func isAllowedInResource(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.properties.generalCategory {
-        case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator: true
+        case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator: false
+        default: true
+        }
+    }
+
+    /// RFC 8264 § 9.1.
+    private static func isLetterOrDigit(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .lowercaseLetter, .uppercaseLetter, .otherLetter, .decimalNumber, .modifierLetter, .nonspacingMark,
+            .spacingMark:
+            true
         default: false
         }
     }
 
-    private static func isAllowedInDomain(_ scalar: Unicode.Scalar) -> Bool {
-        !isControl(scalar) && !scalar.properties.isWhitespace && !"@/\\\"'<>&".unicodeScalars.contains(scalar)
-    }
-
-    private static func isAllowedInLocal(_ scalar: Unicode.Scalar) -> Bool {
-        !isControl(scalar) && !scalar.properties.isWhitespace && !"\"&'/:<>@".unicodeScalars.contains(scalar)
-    }
-
-    private static func isAllowedInResource(_ scalar: Unicode.Scalar) -> Bool {
-        !isControl(scalar) && (scalar == " " || !scalar.properties.isWhitespace)
+    /// The mapping of RFC 8265 § 4.2.2.
+    private static func withPlainSpaces(_ text: String) -> String {
+        var scalars = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            scalars.append(scalar.properties.generalCategory == .spaceSeparator ? " " : scalar)
+        }
+        return String(scalars)
     }
 }

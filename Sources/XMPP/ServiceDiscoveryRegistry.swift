@@ -1,0 +1,42 @@
+internal import XML
+
+/// What this client tells about itself: the one place from which disco#info answers (XEP-0030) and capabilities
+/// (XEP-0115) come.
+public struct ServiceDiscoveryRegistry: Sendable, Hashable {
+    /// The identity of this client.
+    public static let identity = ServiceDiscoveryInfo.Identity(category: "client", type: "console", name: "Sleigh")
+    /// The features that this module declares, each in the file of its XEP.
+    public static let coreFeatures =
+        [
+            ServiceDiscoveryInfo.namespace, EntityCapabilities.namespace, Ping.namespace,
+        ] + Hash.features
+
+    /// Everything this client can do, sorted.
+    public let features: [String]
+    /// What goes into every available presence.
+    public let capabilities: EntityCapabilities
+
+    /// Creates a registry of the core features and further ones.
+    ///
+    /// - Parameters:
+    ///   - features: the features that other modules declare.
+    ///   - sha1: the hash function SHA-1.
+    public init(features: [String], sha1: ([UInt8]) -> [UInt8]) {
+        self.features = Set(Self.coreFeatures + features).sorted()
+        let info = ServiceDiscoveryInfo(identities: [Self.identity], features: self.features)
+        capabilities = EntityCapabilities(node: EntityCapabilities.ownNode, of: info, sha1: sha1)
+    }
+
+    /// The answer to a disco#info request; `nil` when it is another request.
+    ///
+    /// Known nodes are none, and that of the capabilities (XEP-0115 § 6.2); others are refused.
+    public func answer(to request: IQ) -> IQ? {
+        guard case .get(let query) = request.content, query.matches("query", namespace: ServiceDiscoveryInfo.namespace)
+        else { return nil }
+        guard query["node"] == nil || query["node"] == capabilities.queryNode else {
+            return request.refusal(StanzaError(.itemNotFound, kind: .cancel))
+        }
+        let info = ServiceDiscoveryInfo(node: query["node"], identities: [Self.identity], features: features)
+        return request.result(info.element)
+    }
+}

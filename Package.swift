@@ -27,6 +27,8 @@ let package = Package(
             name: "CNGTCP2", pkgConfig: "libngtcp2_crypto_gnutls",
             providers: [.apt(["libngtcp2-dev", "libngtcp2-crypto-gnutls-dev", "libgnutls28-dev"])]),
         .systemLibrary(name: "CResolver"),
+        .systemLibrary(name: "CDatagram"),
+        .systemLibrary(name: "CLinux"),
 
         .target(name: "XML", dependencies: ["CXML2"], swiftSettings: settings),
         .target(name: "XMPP", dependencies: ["XML"], swiftSettings: settings),
@@ -34,7 +36,7 @@ let package = Package(
         .target(name: "SecureChannels", dependencies: ["COpenSSL", "CNGTCP2"], swiftSettings: settings),
         .target(name: "ICE", dependencies: ["CNice"], swiftSettings: settings),
         .target(
-            name: "Transports", dependencies: ["Jingle", "XMPP", "XML", "SecureChannels", "ICE"],
+            name: "Transports", dependencies: ["Jingle", "XMPP", "XML", "SecureChannels", "ICE", "CDatagram"],
             swiftSettings: settings),
         .target(
             name: "Client",
@@ -45,7 +47,7 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "FileTransfer",
-            dependencies: ["Client", "Jingle", "XMPP", "XML", "Transports", "SecureChannels"],
+            dependencies: ["Client", "Jingle", "XMPP", "XML", "Transports", "SecureChannels", "CLinux"],
             swiftSettings: settings),
         .target(name: "TerminalUI", swiftSettings: settings),
         .executableTarget(
@@ -68,7 +70,7 @@ let package = Package(
             name: "SecureChannelsTests", dependencies: ["SecureChannels", "COpenSSL"], swiftSettings: settings),
         .testTarget(name: "ICETests", dependencies: ["ICE"], swiftSettings: settings),
         .testTarget(
-            name: "TransportsTests", dependencies: ["Transports", "SecureChannels", "ICE", "Jingle"],
+            name: "TransportsTests", dependencies: ["Transports", "SecureChannels", "ICE", "Jingle", "CDatagram"],
             swiftSettings: settings),
         .testTarget(name: "ClientTests", dependencies: ["Client", "XMPP", "XML"], swiftSettings: settings),
         .testTarget(

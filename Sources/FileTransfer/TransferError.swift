@@ -1,0 +1,33 @@
+public import SecureChannels
+public import Transports
+public import XMPP
+
+/// Why a transfer did not happen or did not finish.
+public enum TransferError: Error, Sendable {
+    /// The address does not exist, or its server cannot be reached.
+    case peerNotFound(JID, StanzaError)
+    /// No device of the peer answered.
+    case peerOffline(JID)
+    /// A device answered but can do nothing with our offer.
+    case peerUnable(JID, String)
+    /// The peer's device rang, but nobody accepted in time.
+    case notAnswered(JID)
+    /// The peer said no.
+    case declined(JID, String?)
+    /// No path between the two hosts could be established.
+    case noPath([String])
+    /// The transfer stopped midway and can be resumed.
+    case interrupted(byteCount: Int64, String)
+    /// The file that arrived is not the file that was sent.
+    case checksumMismatch
+    /// The peer presented another certificate than the one signalled.
+    case peerNotAuthenticated(JID)
+    /// The peer's device is known with another certificate.
+    case deviceChanged(JID, known: String, presented: Fingerprint)
+    /// The peer broke the protocol.
+    case protocolViolation(String)
+    /// The peer's side failed: what it said.
+    case peerFailed(String)
+    /// The own connection to the XMPP server broke.
+    case serverConnectionLost(String)
+}

@@ -1,0 +1,123 @@
+internal import CNGTCP2
+
+extension QUICConnection {
+    /// The largest integer QUIC can encode (RFC 9000 § 16).
+    static var maximumVarint: UInt64 { (1 << 62) - 1 }
+
+    /// More segments than this the kernel does not take in one call.
+    static var maximumSegmentCount: Int { 60 }
+
+    /// Writes the next packets, ready for one call with `UDP_SEGMENT`; nothing when there is nothing to send, or not
+    /// yet (see ``expiry``).
+    ///
+    /// - Parameter buffer: at least 1500 bytes, best 64 KiB.
+    package func send(into buffer: UnsafeMutableRawBufferPointer, now: UInt64) -> QUICBatch {
+        switch state {
+        case .waiting, .finished: return .nothing
+        case .closing: return sendClosing(into: buffer, now: now)
+        case .handshaking, .established: break
+        }
+        guard let conn, let start = buffer.baseAddress else { return .nothing }
+        precondition(buffer.count >= Self.maximumPacketByteCount)
+
+        var batch = QUICBatch.nothing
+        var segmentCount = 0
+        if carriedByteCount > 0 {
+            start.copyMemory(from: spare, byteCount: carriedByteCount)
+            batch = QUICBatch(byteCount: carriedByteCount, segmentByteCount: carriedByteCount)
+            carriedByteCount = 0
+            segmentCount = 1
+        }
+        // A datagram carries 65,507 bytes at most, 65,487 over IPv6 with its header counted.
+        let quantum = Int(clamping: ngtcp2_conn_get_send_quantum(conn))
+        let limit = min(buffer.count, 65_000, max(quantum, Self.maximumPacketByteCount))
+        let packetLimit = Int(ngtcp2_conn_get_max_tx_udp_payload_size(conn))
+        if sendable.count > 1 { sendableIndex = (sendableIndex + 1) % sendable.count }
+
+        while batch.byteCount + packetLimit <= limit, segmentCount < Self.maximumSegmentCount {
+            let packet = start + batch.byteCount
+            let written = writePacket(conn, packet.assumingMemoryBound(to: UInt8.self), packetLimit, now)
+            if written < 0 {
+                fail(CInt(clamping: written), now: now)
+                return batch.byteCount > 0 ? batch : sendClosing(into: buffer, now: now)
+            }
+            if written == 0 { break }
+            counters.sentByteCount += UInt64(written)
+            counters.sentPacketCount += 1
+            if segmentCount > 0, written > batch.segmentByteCount {
+                spare.copyMemory(from: packet, byteCount: written)
+                carriedByteCount = written
+                break
+            }
+            if segmentCount == 0 { batch.segmentByteCount = written }
+            segmentCount += 1
+            batch.byteCount += written
+            if written < batch.segmentByteCount { break }
+        }
+        ngtcp2_conn_update_pkt_tx_time(conn, now)
+        return batch
+    }
+
+    private func writePacket(
+        _ conn: OpaquePointer, _ packet: UnsafeMutablePointer<UInt8>, _ capacity: Int, _ now: UInt64
+    ) -> Int {
+        while true {
+            guard let stream = nextSendable() else {
+                return quic_conn_write(conn, packet, capacity, nil, 0, -1, nil, 0, now)
+            }
+            let (count, isAll) = stream.next(vectors, limit: Self.vectorCount)
+            let isFinal = isAll && stream.endRequested
+            var taken: ngtcp2_ssize = -1
+            let written = quic_conn_write(
+                conn, packet, capacity, &taken, isFinal ? 1 : 0, stream.id, vectors, count, now)
+            if taken >= 0 {
+                stream.advance(taken)
+                if isFinal, !stream.hasPendingBytes {
+                    stream.endSent = true
+                    stream.endSentAlone = taken == 0
+                }
+            }
+            switch CInt(clamping: written) {
+            case NGTCP2_ERR_STREAM_DATA_BLOCKED:
+                stream.blockedGeneration = receiveGeneration
+            case NGTCP2_ERR_STREAM_SHUT_WR, NGTCP2_ERR_STREAM_NOT_FOUND:
+                stream.isSendAborted = true
+            default:
+                return written
+            }
+        }
+    }
+
+    /// The stream whose turn it is; drops those with nothing left.
+    private func nextSendable() -> QUICStream? {
+        guard case .established = state else { return nil }
+        var tries = sendable.count
+        while tries > 0 {
+            if sendableIndex >= sendable.count { sendableIndex = 0 }
+            let stream = sendable[sendableIndex]
+            if !stream.hasPending || stream.isClosed {
+                stream.isSendable = false
+                sendable.remove(at: sendableIndex)
+            } else if stream.blockedGeneration == receiveGeneration {
+                sendableIndex += 1
+            } else {
+                return stream
+            }
+            tries -= 1
+        }
+        return nil
+    }
+
+    private func sendClosing(into buffer: UnsafeMutableRawBufferPointer, now: UInt64) -> QUICBatch {
+        guard case .closing = state, now >= closingNext, closingByteCount > 0, buffer.count >= closingByteCount,
+            let start = buffer.baseAddress
+        else { return .nothing }
+        start.copyMemory(from: spare, byteCount: closingByteCount)
+        closingSends -= 1
+        // Repeated because nothing else would make a silent peer notice the loss of the only one.
+        closingNext = closingSends > 0 ? now + closingInterval : .max
+        counters.sentByteCount += UInt64(closingByteCount)
+        counters.sentPacketCount += 1
+        return QUICBatch(byteCount: closingByteCount, segmentByteCount: closingByteCount)
+    }
+}

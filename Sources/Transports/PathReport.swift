@@ -1,0 +1,46 @@
+/// The path a transfer's bytes take, as told to the user.
+public struct PathReport: Sendable, Hashable, CustomStringConvertible {
+    /// How the two hosts are joined.
+    public enum Kind: Sendable, Hashable {
+        /// From host to host.
+        case direct
+        /// Through a TURN server, which is reached over `udp` or `tcp`; `nil` when the relay is the peer's and how the
+        /// peer reaches it is not known.
+        case relay(turn: String?)
+    }
+
+    /// How the two hosts are joined.
+    public var kind: Kind
+    /// The address family of the path's first hop, 4 or 6.
+    public var ipVersion: Int
+    /// Our end, as `address:port`.
+    public var localAddress: String
+    /// The peer's end, as `address:port`.
+    public var remoteAddress: String
+    /// The round-trip time when the path was established.
+    public var roundTripTime: Duration?
+    /// Why better paths were not taken, one sentence each.
+    public var reasons: [String]
+
+    /// Creates a report.
+    public init(
+        kind: Kind, ipVersion: Int, localAddress: String, remoteAddress: String, roundTripTime: Duration? = nil,
+        reasons: [String] = []
+    ) {
+        self.kind = kind
+        self.ipVersion = ipVersion
+        self.localAddress = localAddress
+        self.remoteAddress = remoteAddress
+        self.roundTripTime = roundTripTime
+        self.reasons = reasons
+    }
+
+    /// The path in the words of the progress line, such as `direct udp` or `relay turn-tcp`.
+    public var description: String {
+        switch kind {
+        case .direct: "direct udp"
+        case .relay(let turn?): "relay turn-\(turn)"
+        case .relay(nil): "relay turn"
+        }
+    }
+}

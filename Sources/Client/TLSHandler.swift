@@ -78,6 +78,7 @@ final class TLSHandler: ChannelDuplexHandler {
                 sendOutput(context)
                 finishHandshake(engine)
                 if !plaintext.isEmpty { context.fireChannelRead(wrapInboundOut(ByteBuffer(bytes: plaintext))) }
+                if engine.state == .closedByPeer { context.close(promise: nil) }
             } catch {
                 sendOutput(context)
                 end(context, with: error)

@@ -1,6 +1,6 @@
 internal import CLinux
 internal import Glibc
-public import SecureChannels
+internal import SecureChannels
 internal import Synchronization
 public import Transports
 

@@ -173,7 +173,10 @@ public final class ICEQUICTransport: Sendable {
                 let count = (try? agent.send(batch, segmentByteCount: segmentByteCount)) ?? 0
                 return min(batch.count, count * segmentByteCount)
             },
-            takeOver: { agent.takeOverSocket().flatMap { SocketDatagramPath($0) } },
+            takeOver: {
+                guard let socket = agent.takeOverSocket() else { return nil }
+                return SocketDatagramPath(socket)
+            },
             close: { agent.close() })
         guard let path else { throw Failure.unavailable("no descriptor left") }
         agent.setReceiveHandler { path.deliver($0) }

@@ -72,7 +72,12 @@ let package = Package(
         .testTarget(
             name: "TransportsTests", dependencies: ["Transports", "SecureChannels", "ICE", "Jingle", "CDatagram"],
             swiftSettings: settings),
-        .testTarget(name: "ClientTests", dependencies: ["Client", "XMPP", "XML"], swiftSettings: settings),
+        .testTarget(
+            name: "ClientTests",
+            dependencies: [
+                "Client", "SecureChannels", "XMPP", "XML", .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
         .testTarget(
             name: "FileTransferTests", dependencies: ["FileTransfer", "Transports", "SecureChannels"],
             swiftSettings: settings),

@@ -31,8 +31,8 @@ static inline void sleigh_BIO_set_mem_eof_return(BIO *bio, int value) {
     BIO_set_mem_eof_return(bio, value);
 }
 
-static inline int sleigh_SSL_is_init_finished(const SSL *ssl) {
-    return SSL_is_init_finished(ssl);
+static inline int sleigh_SSL_get_extms_support(SSL *ssl) {
+    return (int)SSL_get_extms_support(ssl);
 }
 
 static inline int sleigh_GENERAL_NAMES_count(const GENERAL_NAMES *names) {

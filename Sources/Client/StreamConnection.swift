@@ -179,6 +179,7 @@ struct StreamConnection: Sendable {
         log.debug("secured", metadata: ["server": "\(endpoint)", "version": "\(result.version)"])
         var bindings: [ChannelBindingType: [UInt8]] = [:]
         bindings[.tlsExporter] = result.exporterChannelBinding
+        bindings[.tlsUnique] = result.uniqueChannelBinding
         return TLSParameters(version: result.version == "TLSv1.3" ? .tls13 : .tls12, channelBindings: bindings)
     }
 

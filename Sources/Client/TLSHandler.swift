@@ -16,6 +16,7 @@ final class TLSHandler: ChannelDuplexHandler {
         var version: String
         var applicationProtocol: String?
         var exporterChannelBinding: [UInt8]?
+        var uniqueChannelBinding: [UInt8]?
     }
 
     /// Why TLS cannot begin.
@@ -132,7 +133,8 @@ final class TLSHandler: ChannelDuplexHandler {
         promise.succeed(
             Result(
                 version: engine.version, applicationProtocol: engine.applicationProtocol,
-                exporterChannelBinding: engine.exporterChannelBinding))
+                exporterChannelBinding: engine.exporterChannelBinding,
+                uniqueChannelBinding: engine.uniqueChannelBinding))
     }
 
     private func sendOutput(_ context: ChannelHandlerContext) {

@@ -154,6 +154,18 @@ public final class TLSEngine {
         return done == 1 ? value : nil
     }
 
+    /// The channel binding `tls-unique` (RFC 5929 § 3) of a TLS 1.2 connection; `nil` with TLS 1.3, for which it is
+    /// undefined, and when the connection lacks the extended master secret (RFC 7627), without which it binds nothing.
+    public var uniqueChannelBinding: [UInt8]? {
+        guard state == .established, SSL_version(ssl) == TLS1_2_VERSION, sleigh_SSL_get_extms_support(ssl) == 1 else {
+            return nil
+        }
+        // Sessions are never resumed, so the client's Finished message is the first one.
+        var message = [UInt8](repeating: 0, count: 64)
+        let byteCount = SSL_get_finished(ssl, &message, message.count)
+        return (1...message.count).contains(byteCount) ? Array(message.prefix(byteCount)) : nil
+    }
+
     private func handshake() throws(TLSError) {
         ERR_clear_error()
         let result = SSL_do_handshake(ssl)

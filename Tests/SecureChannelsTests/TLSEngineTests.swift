@@ -59,12 +59,16 @@ import Testing
     @Test func bindsTheChannelInVersion13() throws {
         let (client, server) = try connect(serverCertificate())
         #expect(client.exporterChannelBinding == server.exporterChannelBinding)
+        #expect(client.uniqueChannelBinding == nil)
         #expect(client.exporterChannelBinding != [UInt8](repeating: 0, count: 32))
     }
 
-    @Test func doesNotBindTheChannelInVersion12() throws {
-        let (client, _) = try connect(serverCertificate(), newestVersion: TLS1_2_VERSION)
+    @Test func bindsTheChannelAsItWasInVersion12() throws {
+        let (client, server) = try connect(serverCertificate(), newestVersion: TLS1_2_VERSION)
         #expect(client.exporterChannelBinding == nil)
+        var finished = [UInt8](repeating: 0, count: 64)
+        let byteCount = SSL_get_peer_finished(server.ssl, &finished, finished.count)
+        #expect(client.uniqueChannelBinding == Array(finished.prefix(byteCount)))
     }
 
     @Test func bytesOneByOneAreEnough() throws {

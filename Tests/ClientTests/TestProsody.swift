@@ -1,0 +1,177 @@
+import Foundation
+import Testing
+
+/// A real Prosody on the loopback interface, with a throw-away authority and accounts, for one suite.
+///
+/// Its hosts differ in what they offer: `modern.test` SCRAM-SHA-256 and -PLUS with TLS 1.3, `old.test` TLS 1.2 only,
+/// `sha1.test` SCRAM-SHA-1, `plain.test` only PLAIN, `wrong.test` a certificate for another name. Each has the
+/// accounts alice and bob with the password `pencil`.
+final class TestProsody: Sendable {
+    static let hosts = ["modern.test", "old.test", "sha1.test", "plain.test", "wrong.test"]
+
+    let folder: URL
+    let port: Int
+    let directPort: Int
+    private let process: Process
+
+    @TaskLocal static var running: TestProsody?
+
+    static var isInstalled: Bool {
+        ["/usr/bin/prosody", "/usr/bin/openssl"].allSatisfy { FileManager.default.isExecutableFile(atPath: $0) }
+    }
+
+    init() async throws {
+        folder = FileManager.default.temporaryDirectory.appending(path: "sleigh-prosody-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        (port, directPort) = try (Self.freePort(), Self.freePort())
+        try Self.makeCertificates(in: folder)
+        try Self.makeAccounts(in: folder)
+        try Self.configuration(folder: folder, port: port, directPort: directPort)
+            .write(to: folder.appending(path: "prosody.cfg.lua"), atomically: true, encoding: .utf8)
+        process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/prosody")
+        process.arguments = ["-F", "--config", folder.appending(path: "prosody.cfg.lua").path]
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        let start = ContinuousClock.now
+        while !log.contains("Activated service 'c2s_direct_tls'") || !log.contains("Activated service 'c2s'") {
+            guard process.isRunning, start.duration(to: .now) < .seconds(30) else {
+                stop()
+                throw Failure(what: "Prosody did not start: \(log)")
+            }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+    }
+
+    struct Failure: Error {
+        var what: String
+    }
+
+    var authorityFile: String { folder.appending(path: "ca.pem").path }
+
+    /// What Prosody has written so far, at its debug level.
+    var log: String { (try? String(contentsOf: folder.appending(path: "prosody.log"), encoding: .utf8)) ?? "" }
+
+    /// Makes Prosody stand still, or go on.
+    func pause() { kill(process.processIdentifier, SIGSTOP) }
+    func resume() { kill(process.processIdentifier, SIGCONT) }
+
+    func stop() {
+        if process.isRunning {
+            kill(process.processIdentifier, SIGKILL)
+            process.waitUntilExit()
+        }
+        try? FileManager.default.removeItem(at: folder)
+    }
+
+    private static func configuration(folder: URL, port: Int, directPort: Int) -> String {
+        let plugins = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../Prosody").path
+        var text = """
+            run_as_root = \(getuid() == 0)
+            pidfile = "\(folder.path)/prosody.lock"
+            data_path = "\(folder.path)/data"
+            plugin_paths = { "\(plugins)" }
+            log = { { levels = { min = "debug" }, to = "file", filename = "\(folder.path)/prosody.log" } }
+            modules_enabled = {
+                "roster", "saslauth", "tls", "disco", "ping", "carbons", "turn_external", "tls_exporter"
+            }
+            modules_disabled = { "s2s" }
+            interfaces = { "127.0.0.1" }
+            c2s_ports = { \(port) }
+            c2s_direct_tls_ports = { \(directPort) }
+            c2s_require_encryption = true
+            authentication = "internal_plain"
+            conflict_resolve = "kick_old"
+            turn_external_host = "127.0.0.1"
+            turn_external_secret = "secret"
+            """
+        for host in hosts {
+            let name = host == "wrong.test" ? "modern.test" : host
+            var tls = "key = \"\(folder.path)/\(name).key\", certificate = \"\(folder.path)/\(name).pem\""
+            if host == "old.test" { tls += ", protocol = \"tlsv1_2\"" }
+            text += "\nVirtualHost \"\(host)\"\n    ssl = { \(tls) }\n"
+            let scram256 = "\"SCRAM-SHA-256\", \"SCRAM-SHA-256-PLUS\""
+            switch host {
+            case "sha1.test": text += "    disable_sasl_mechanisms = { \(scram256), \"SCRAM-SHA-1-PLUS\" }\n"
+            case "plain.test":
+                text += "    disable_sasl_mechanisms = { \(scram256), \"SCRAM-SHA-1\", \"SCRAM-SHA-1-PLUS\" }\n"
+            default: break
+            }
+        }
+        return text
+    }
+
+    private static func makeAccounts(in folder: URL) throws {
+        for host in hosts {
+            let accounts = folder.appending(path: "data/\(host.replacing(".", with: "%2e"))/accounts")
+            try FileManager.default.createDirectory(at: accounts, withIntermediateDirectories: true)
+            for name in ["alice", "bob"] {
+                try "return { [\"password\"] = \"pencil\" };".write(
+                    to: accounts.appending(path: "\(name).dat"), atomically: true, encoding: .utf8)
+            }
+        }
+    }
+
+    private static func makeCertificates(in folder: URL) throws {
+        let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-batch"]
+        try openssl(
+            folder,
+            ["req", "-x509"] + key + ["-days", "2", "-subj", "/CN=Test", "-keyout", "ca.key", "-out", "ca.pem"])
+        for host in hosts {
+            let names = folder.appending(path: "\(host).ext")
+            try "subjectAltName=DNS:\(host)\nbasicConstraints=critical,CA:FALSE\n"
+                .write(to: names, atomically: true, encoding: .utf8)
+            try openssl(folder, ["req"] + key + ["-subj", "/CN=\(host)", "-keyout", "\(host).key", "-out", "csr.pem"])
+            try openssl(
+                folder,
+                ["x509", "-req", "-days", "2", "-in", "csr.pem", "-CA", "ca.pem", "-CAkey", "ca.key"]
+                    + ["-CAcreateserial", "-extfile", names.path, "-out", "\(host).pem"])
+        }
+    }
+
+    private static func openssl(_ folder: URL, _ arguments: [String]) throws {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/openssl")
+        process.arguments = arguments
+        process.currentDirectoryURL = folder
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else { throw Failure(what: "openssl \(arguments)") }
+    }
+
+    /// A TCP port of the loopback interface that nobody uses at the moment.
+    static func freePort() throws -> Int {
+        let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(socket) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let result = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+                bind(socket, pointer, length) == 0 ? getsockname(socket, pointer, &length) : -1
+            }
+        }
+        guard result == 0 else { throw Failure(what: "no free port") }
+        return Int(UInt16(bigEndian: address.sin_port))
+    }
+}
+
+/// Runs a suite with a Prosody of its own.
+struct ProsodyTrait: SuiteTrait, TestScoping {
+    func provideScope(
+        for test: Test, testCase: Test.Case?, performing function: @concurrent @Sendable () async throws -> Void
+    ) async throws {
+        let prosody = try await TestProsody()
+        defer { prosody.stop() }
+        try await TestProsody.$running.withValue(prosody) { try await function() }
+    }
+}
+
+extension Trait where Self == ProsodyTrait {
+    static var prosody: Self { ProsodyTrait() }
+}

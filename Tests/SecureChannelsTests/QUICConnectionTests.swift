@@ -101,7 +101,9 @@ import Testing
         link.client.connection.reset(stream, code: 77)
         #expect(link.run { link.server.resets[0] != nil && link.client.closedStreams.contains(0) })
         #expect(link.server.resets == [0: 77])
-        #expect(link.server.stops == [0: 77])
+        let answer = try #require(link.server.opened.first)
+        #expect(answer.isClosed)
+        #expect(!answer.isSendFinished)
         #expect(!stream.isSendFinished)
     }
 

@@ -38,7 +38,7 @@ final class QUICEnd: QUICConnectionDelegate {
     var ended: Set<Int64> = []
     var opened: [QUICStream] = []
     var resets: [Int64: UInt64] = [:]
-    var stops: [Int64: UInt64] = [:]
+    var stopped: Set<Int64> = []
     var closedStreams: Set<Int64> = []
     var isHandshakeCompleted = false
     var isEstablished = false
@@ -69,7 +69,7 @@ final class QUICEnd: QUICConnectionDelegate {
             case .established: isEstablished = true
             case .streamOpened(let stream): opened.append(stream)
             case .streamReset(let stream, let code): resets[stream.id] = code
-            case .streamStopped(let stream, let code): stops[stream.id] = code
+            case .streamStopped(let stream): stopped.insert(stream.id)
             case .streamClosed(let stream):
                 closedStreams.insert(stream.id)
                 connection.allowPeerStream(after: stream)

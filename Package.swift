@@ -63,6 +63,11 @@ let package = Package(
         // The tests' own tools: a delaying, losing, queueing link between two network namespaces.
         .executableTarget(name: "LinkEmulator", path: "Tests/LinkEmulator"),
 
+        // Measures rate and CPU time of one QUIC connection, memory to memory.
+        .executableTarget(
+            name: "QUICBenchmark", dependencies: ["Transports", "SecureChannels", "CDatagram"],
+            path: "Tests/QUICBenchmark", swiftSettings: settings),
+
         .testTarget(name: "XMLTests", dependencies: ["XML"], swiftSettings: settings),
         .testTarget(name: "XMPPTests", dependencies: ["XMPP", "XML", "SecureChannels"], swiftSettings: settings),
         .testTarget(name: "JingleTests", dependencies: ["Jingle", "XMPP", "XML"], swiftSettings: settings),

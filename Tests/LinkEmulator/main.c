@@ -134,7 +134,7 @@ static void deliver_due(direction *d, uint64_t now) {
     }
 }
 
-static void *run(void *argument) {
+static _Noreturn void *run(void *argument) {
     direction *d = argument;
     prctl(PR_SET_TIMERSLACK, 1);
     struct pollfd wait = {.fd = d->from, .events = POLLIN};

@@ -1,4 +1,5 @@
 // urn:sleigh:jingle:transports:ice-quic:0, as Wire/ICE-QUIC.md describes it.
+import Glibc
 public import ICE
 public import Jingle
 public import SecureChannels
@@ -250,13 +251,15 @@ public final class ICEQUICTransport: Sendable {
 }
 
 extension SocketDatagramPath {
-    /// Takes the socket of a selected pair.
-    convenience init?(_ socket: consuming ICESocket) {
+    /// Goes on with the socket of a selected pair.
+    convenience init?(_ socket: ICESocket) {
+        let descriptor = fcntl(socket.descriptor, F_DUPFD_CLOEXEC, 0)
+        guard descriptor >= 0 else { return nil }
         var remote = socket.remote
         let address = withUnsafeBytes(of: &remote) { bytes in
             SocketAddress(UnsafeRawBufferPointer(rebasing: bytes[..<Int(socket.remoteByteCount)]))
         }
-        self.init(descriptor: socket.takeDescriptor(), remote: address)
+        self.init(descriptor: descriptor, remote: address)
     }
 }
 

@@ -51,3 +51,16 @@ struct SplitMix64: RandomNumberGenerator {
         return mixed ^ (mixed >> 31)
     }
 }
+
+/// The stanzas of the fixture, in document order.
+enum Fixture {
+    static func text() throws -> String {
+        let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        return try String(contentsOf: tests.appendingPathComponent("../../Fixtures/XMPP/stanzas.xml"), encoding: .utf8)
+    }
+
+    static func stanza(_ index: Int) throws -> XMLElement {
+        let elements = try XMLElement(parsing: try text().trimmingCharacters(in: .whitespacesAndNewlines)).elements
+        return elements[index]
+    }
+}

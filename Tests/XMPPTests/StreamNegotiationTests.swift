@@ -320,6 +320,19 @@ struct StreamNegotiationTests {
         #expect(try Self.offered(["PLAIN"], password: "a\u{0}b").actions == [.failed(.unusableCredentials)])
     }
 
+    @Test func thePasswordIsInNoDescription() throws {
+        var (session, actions) = try Self.offered(["PLAIN"])
+        let secret = base64("\0juliet\0pencil")
+        guard case .send(let text)? = actions.first else { return #expect(Bool(false), "nothing sent") }
+        #expect(text.contains(secret))
+        actions += session.server("<failure \(Self.sasl)><not-authorized/></failure>")
+        var dumped = ""
+        dump((session.machine, actions), to: &dumped)
+        for text in ["\(actions)", "\(actions[0])", String(reflecting: actions), "\(session.machine)", dumped] {
+            #expect(!text.contains(secret) && !text.contains("pencil"))
+        }
+    }
+
     // MARK: Refusals
 
     static let failures: [(String, SASLFailure)] = [

@@ -1,12 +1,17 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-let settings: [SwiftSetting] = [
+var settings: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
 ]
+
+// The test command sets this: a warning is an error there, not for a user with a newer compiler.
+if Context.environment["SLEIGH_STRICT"] != nil {
+    settings.append(.treatAllWarnings(as: .error))
+}
 
 let nio = { (name: String) in Target.Dependency.product(name: name, package: "swift-nio") }
 
@@ -63,6 +68,11 @@ let package = Package(
         // The tests' own tools: a delaying, losing, queueing link between two network namespaces.
         .executableTarget(name: "LinkEmulator", path: "Tests/LinkEmulator"),
 
+        // Measures rate and CPU time of one QUIC connection, memory to memory.
+        .executableTarget(
+            name: "QUICBenchmark", dependencies: ["Transports", "SecureChannels", "CDatagram"],
+            path: "Tests/QUICBenchmark", swiftSettings: settings),
+
         .testTarget(name: "XMLTests", dependencies: ["XML"], swiftSettings: settings),
         .testTarget(name: "XMPPTests", dependencies: ["XMPP", "XML", "SecureChannels"], swiftSettings: settings),
         .testTarget(name: "JingleTests", dependencies: ["Jingle", "XMPP", "XML"], swiftSettings: settings),
@@ -82,7 +92,7 @@ let package = Package(
             name: "FileTransferTests", dependencies: ["FileTransfer", "Transports", "SecureChannels"],
             swiftSettings: settings),
         .testTarget(name: "TerminalUITests", dependencies: ["TerminalUI"], swiftSettings: settings),
-        .testTarget(name: "EndToEndTests", swiftSettings: settings),
+        .testTarget(name: "EndToEndTests", dependencies: ["sleigh", "LinkEmulator"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,6 +1,6 @@
 internal import CLinux
 internal import Glibc
-public import SecureChannels
+internal import SecureChannels
 internal import Synchronization
 public import Transports
 
@@ -183,6 +183,7 @@ public final class FileSink: Sendable {
         }
         let (folder, part) = (folder, part)
         let kept = try? await WorkerThread.run { () throws(LocalFileError) in
+            defer { part.unlock() }
             guard let size = (try? part.file.status())?.st_size, size > 0 else {
                 folder.remove(part.name)
                 return UInt64(0)

@@ -10,9 +10,8 @@ public struct LocalFileName: Sendable, Hashable, CustomStringConvertible {
     public static let partSuffix = ".sleigh-part"
     /// The highest number ``numbered(_:)`` takes.
     public static let highestNumber = 999
-    /// The length limit in bytes: Linux's 255 less room for ` (999)`, `.sleigh-part` and the `_` that sets a name
-    /// ending in `.sleigh-part` apart.
-    public static let maximumByteCount = 255 - " (999)".utf8.count - partSuffix.utf8.count - 1
+    /// The length limit in bytes: Linux's 255 less room for ` (999)` and `.sleigh-part`.
+    public static let maximumByteCount = 255 - " (999)".utf8.count - partSuffix.utf8.count
 
     /// What a file is called whose peer gave no usable name.
     static let unnamed = "unnamed"
@@ -51,12 +50,22 @@ public struct LocalFileName: Sendable, Hashable, CustomStringConvertible {
 
     private init(scalars: String.UnicodeScalarView) {
         let component = Self.lastComponent(scalars)
-        var name = Self.cut(Self.visible(component))
-        while let last = name.unicodeScalars.last, last == "." || last == " " { name.unicodeScalars.removeLast() }
+        var name = Self.withoutIdleEnd(Self.visible(component))
         if name.isEmpty || name == "_" { name = Self.unnamed }
         if Self.isDevice(name) { name = "_" + name }
-        if name.lowercased().hasSuffix(Self.partSuffix) { name += "_" }
+        if Self.isPart(name) { name += "_" }
+        name = Self.withoutIdleEnd(Self.cut(name))
+        // Where the cut fell just so.
+        if Self.isPart(name) { name = name.dropLast() + "_" }
         string = name
+    }
+
+    private static func isPart(_ name: String) -> Bool { name.lowercased().hasSuffix(partSuffix) }
+
+    private static func withoutIdleEnd(_ name: String) -> String {
+        var name = name.unicodeScalars[...]
+        while let last = name.last, last == "." || last == " " { name.removeLast() }
+        return String(name)
     }
 
     private static func lastComponent(_ scalars: String.UnicodeScalarView) -> Substring.UnicodeScalarView {

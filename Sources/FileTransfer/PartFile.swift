@@ -59,8 +59,14 @@ struct PartFile: Sendable {
         }
     }
 
-    /// How much of the disk it takes already, in bytes.
-    var allocatedByteCount: UInt64 { UInt64(max(0, (try? file.status())?.st_blocks ?? 0)) * 512 }
+    /// How much of the disk the start of the file and what is reserved behind it take already, in bytes.
+    var allocatedByteCount: UInt64 {
+        guard byteCount > 0, let status = try? file.status() else { return 0 }
+        return max(byteCount, UInt64(max(0, status.st_blocks)) * 512)
+    }
+
+    /// Lets others write to the part.
+    func unlock() { flock(file.raw, LOCK_UN) }
 
     /// Reserves space up to a size; a file system that cannot is fine.
     func reserve(_ size: UInt64) throws(SystemError) {

@@ -1,5 +1,5 @@
 public import SecureChannels
-public import Transports
+import Transports
 public import XMPP
 
 /// Why a transfer did not happen or did not finish.
@@ -14,6 +14,8 @@ public enum TransferError: Error, Sendable {
     case notAnswered(JID)
     /// The peer said no.
     case declined(JID, String?)
+    /// The peer, or another device of ours, took the offer away before it was accepted here.
+    case withdrawn(JID)
     /// No path between the two hosts could be established.
     case noPath([String])
     /// The transfer stopped midway and can be resumed.

@@ -80,8 +80,7 @@ final class AgentCore: @unchecked Sendable {
         cnice_set_boolean(agent, "upnp", 0)
         cnice_set_boolean(agent, "ice-tcp", 0)
         cnice_set_boolean(agent, "force-relay", configuration.forceRelay ? 1 : 0)
-        // After a takeover nobody answers STUN; QUIC looks after liveness.
-        cnice_set_boolean(agent, "consent-freshness", 0)
+        // Consent freshness stays off, as created: after a takeover nobody answers STUN; QUIC looks after liveness.
         cnice_set_boolean(agent, "keepalive-conncheck", 0)
         // Four tries within two seconds: 0, 250, 750, 1750 ms.
         cnice_set_unsigned(agent, "stun-initial-timeout", 250)

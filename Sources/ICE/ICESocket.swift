@@ -1,11 +1,11 @@
 public import Glibc
 
-/// The UDP socket of a selected pair, taken over from ICE. Closed when it goes out of scope.
+/// The UDP socket of a selected pair, taken over from ICE. Closed when the last reference goes.
 ///
 /// The socket is non-blocking and not connected; send to ``remote``. Stray STUN packets of the peer's agent still
 /// arrive and are to be ignored (QUIC does), and whoever sends from another address than ``remote`` can be heard.
-public struct ICESocket: ~Copyable, Sendable {
-    /// The descriptor; the socket owns it.
+public final class ICESocket: Sendable {
+    /// The descriptor, good as long as this object is referenced.
     public let descriptor: Int32
     /// The peer's address, for `sendmsg`.
     public let remote: sockaddr_storage
@@ -29,12 +29,5 @@ public struct ICESocket: ~Copyable, Sendable {
     public var remoteByteCount: socklen_t {
         socklen_t(
             Int32(remote.ss_family) == AF_INET6 ? MemoryLayout<sockaddr_in6>.size : MemoryLayout<sockaddr_in>.size)
-    }
-
-    /// Gives up ownership: the caller closes the descriptor.
-    public consuming func takeDescriptor() -> Int32 {
-        let descriptor = self.descriptor
-        discard self
-        return descriptor
     }
 }

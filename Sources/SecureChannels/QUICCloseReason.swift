@@ -28,8 +28,8 @@ package enum QUICEvent {
     case streamOpened(QUICStream)
     /// The peer has aborted its direction of the stream.
     case streamReset(QUICStream, code: UInt64)
-    /// The peer wants no more data on the stream.
-    case streamStopped(QUICStream, code: UInt64)
+    /// The peer wants no more data on the stream, noticed when there was more to send.
+    case streamStopped(QUICStream)
     /// Both directions have ended; the stream's data is released.
     case streamClosed(QUICStream)
     /// The peer lets us open more streams.

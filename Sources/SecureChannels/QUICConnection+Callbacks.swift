@@ -46,11 +46,12 @@ extension QUICConnection {
         events.append(.streamOpened(stream))
     }
 
-    fileprivate func handleClose(_ id: Int64, _ known: UnsafeMutableRawPointer?) {
+    fileprivate func handleClose(_ id: Int64, _ known: UnsafeMutableRawPointer?, isAborted: Bool) {
         guard let conn, let stream = stream(id, known) else { return }
         stream.lostPacketCount = UInt64(ngtcp2_conn_get_stream_loss_count(conn, id))
         lostPacketCountOfClosedStreams += stream.lostPacketCount
-        stream.isSendFinished = stream.endSent && !stream.isSendAborted
+        // An aborted stream's end counts only if it was acknowledged before.
+        if stream.endSent, !stream.isSendAborted, !isAborted { stream.isSendFinished = true }
         stream.isClosed = true
         stream.releaseAll()
         events.append(.streamClosed(stream))
@@ -117,19 +118,14 @@ func setQUICCallbacks(_ callbacks: inout ngtcp2_callbacks) {
         QUICConnection.of(user)?.handleOpen(id)
         return 0
     }
-    callbacks.stream_close = { _, _, id, _, user, streamUser in
-        QUICConnection.of(user)?.handleClose(id, streamUser)
+    callbacks.stream_close = { _, flags, id, _, user, streamUser in
+        QUICConnection.of(user)?.handleClose(
+            id, streamUser, isAborted: flags & UInt32(NGTCP2_STREAM_CLOSE_FLAG_APP_ERROR_CODE_SET) != 0)
         return 0
     }
     callbacks.stream_reset = { _, id, _, code, user, streamUser in
         guard let connection = QUICConnection.of(user), let stream = connection.stream(id, streamUser) else { return 0 }
         connection.events.append(.streamReset(stream, code: code))
-        return 0
-    }
-    callbacks.stream_stop_sending = { _, id, code, user, streamUser in
-        guard let connection = QUICConnection.of(user), let stream = connection.stream(id, streamUser) else { return 0 }
-        stream.isSendAborted = true
-        connection.events.append(.streamStopped(stream, code: code))
         return 0
     }
     callbacks.extend_max_local_streams_bidi = { _, _, user in

@@ -82,6 +82,7 @@ extension QUICConnection {
                 stream.blockedGeneration = receiveGeneration
             case NGTCP2_ERR_STREAM_SHUT_WR, NGTCP2_ERR_STREAM_NOT_FOUND:
                 stream.isSendAborted = true
+                events.append(.streamStopped(stream))
             default:
                 return written
             }

@@ -168,8 +168,8 @@ package final class QUICConnection {
 
     /// Takes one packet. What is not QUIC, or does not belong to this connection, is ignored.
     package func receive(_ packet: UnsafeRawBufferPointer, now: UInt64) {
-        // RFC 9443: QUIC packets have the second bit set, STUN has both clear.
-        guard let start = packet.baseAddress, packet.count > 0, packet[0] & 0xC0 != 0 else { return }
+        // ngtcp2 greases the fixed bit (RFC 9287), so STUN cannot be told apart here; it fails to decrypt.
+        guard let start = packet.baseAddress, packet.count > 0 else { return }
         let bytes = start.assumingMemoryBound(to: UInt8.self)
         switch state {
         case .finished: return

@@ -79,6 +79,9 @@ final class QUICSession {
         gnutls_certificate_free_credentials(credentials)
     }
 
+    /// Leaves the session without a certificate, as a test's impostor.
+    func forgetCertificate() { gnutls_certificate_free_keys(credentials) }
+
     /// Whether both sides agreed on our protocol.
     var isApplicationProtocolSelected: Bool {
         var selected = gnutls_datum_t()

@@ -6,6 +6,13 @@ public enum Format {
         return scaled(Double(count), base: 1024, units: ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
     }
 
+    /// How much of a size is there, in the units of both or, if that is the same, of one: `1.1/2.3 GiB`.
+    static func bytes(_ count: UInt64, of total: UInt64) -> String {
+        let (some, all) = (bytes(count), bytes(total))
+        let units = [some, all].map { $0.split(separator: " ").last }
+        return units[0] == units[1] ? "\(some.prefix { $0 != " " })/\(all)" : "\(some)/\(all)"
+    }
+
     /// A rate in binary units: `41.2 MiB/s`.
     public static func rate(bytesPerSecond: Double) -> String {
         let rate = sane(bytesPerSecond)
@@ -60,14 +67,14 @@ public enum Format {
         return "\(hours / 24) d \(hours % 24) h"
     }
 
-    /// Scales to the largest unit in which the rounded number is at least 1.
+    /// Scales to the largest unit in which the rounded number is at least 1, but not to the first.
     ///
     /// - Parameter digits: significant digits, beyond which the one decimal is left out.
     private static func scaled(_ value: Double, base: Double, units: [String], digits: Int = 9) -> String {
         var value = value
         var unit = 0
         let limit = base == 1024 ? 1023.95 : (digits == 3 ? 999.5 : 999.95)
-        while value >= limit, unit < units.count - 1 {
+        while unit == 0 || (value >= limit && unit < units.count - 1) {
             value /= base
             unit += 1
         }

@@ -95,14 +95,18 @@ public struct ProgressLine: Sendable {
 
     // MARK: Lines
 
-    /// The line, at most so many columns wide. What fits is decided by importance: the bar shrinks first, then the path
-    /// goes, then the name is cut, at last everything.
+    /// The line, at most so many columns wide.
+    ///
+    /// Where there is little room the name is cut first, then the bar shrinks and goes, then the path, then the rest.
     private func line(columns: Int, at now: ContinuousClock.Instant) -> String {
         let share = total.map { padded(Format.percentage(byteCount, of: $0), columns: 5, onTheLeft: true) }
+        let amount = total.map { Format.bytes(byteCount, of: $0) } ?? Format.bytes(byteCount)
         let figures = [amount] + pace(at: now)
         let core = ([share].compactMap { $0 } + figures).joined(separator: "  ")
-        let shortName = cut(name, columns: max(12, columns / 4))
-        var room = columns - displayWidth(core) - displayWidth(shortName) - 2
+        var room = columns - displayWidth(core) - 2
+        let extras = Self.leastBar + 1 + (path.map { displayWidth($0) + 2 } ?? 0)
+        let shortName = cut(name, columns: max(Self.leastName, min(columns / 4, room - extras)))
+        room -= displayWidth(shortName)
 
         var tail = ""
         if let path, displayWidth(path) + 2 <= room {
@@ -110,7 +114,7 @@ public struct ProgressLine: Sendable {
             room -= displayWidth(path) + 2
         }
         var head = shortName + "  "
-        if let share, let total, room >= Self.leastBar + 2 {
+        if let share, let total, room > Self.leastBar {
             head += share + " " + bar(columns: min(room - 1, Self.mostBar), of: total)
             return head + "  " + figures.joined(separator: "  ") + tail
         }
@@ -121,6 +125,7 @@ public struct ProgressLine: Sendable {
         return cut(head + core + tail, columns: columns)
     }
 
+    private static let leastName = 12
     private static let leastBar = 8
     private static let mostBar = 32
 
@@ -131,11 +136,6 @@ public struct ProgressLine: Sendable {
         if full >= inner { return "[" + String(repeating: "=", count: inner) + "]" }
         let head = String(repeating: "=", count: full) + ">"
         return "[" + head + String(repeating: " ", count: inner - full - 1) + "]"
-    }
-
-    private var amount: String {
-        guard let total else { return Format.bytes(byteCount) }
-        return "\(Format.bytes(byteCount)) of \(Format.bytes(total))"
     }
 
     /// The rate and the time left, or that nothing moves.
@@ -152,7 +152,8 @@ public struct ProgressLine: Sendable {
     }
 
     private func plainLine(at now: ContinuousClock.Instant) -> String {
-        var parts = [amount] + pace(at: now)
+        var parts = [total.map { "\(Format.bytes(byteCount)) of \(Format.bytes($0))" } ?? Format.bytes(byteCount)]
+        parts += pace(at: now)
         if let total { parts.insert(Format.percentage(byteCount, of: total), at: 0) }
         if let path { parts.append(path) }
         return "\(name): " + parts.joined(separator: ", ")

@@ -12,6 +12,14 @@ public struct Prompt: Sendable {
     /// Asks on any terminal.
     init(path: String) { self.path = path }
 
+    /// Whether there is a terminal to ask on.
+    public static var isPossible: Bool {
+        let descriptor = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC)
+        guard descriptor >= 0 else { return false }
+        close(descriptor)
+        return true
+    }
+
     /// Asks for a password, which is not shown while it is typed.
     ///
     /// The terminal gets its echo back whatever ends the question: an answer, a cancelled task, a signal, `exit`.

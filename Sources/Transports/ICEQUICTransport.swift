@@ -1,4 +1,5 @@
 // urn:sleigh:jingle:transports:ice-quic:0, as Wire/ICE-QUIC.md describes it.
+import Glibc
 public import ICE
 public import Jingle
 public import SecureChannels
@@ -173,7 +174,10 @@ public final class ICEQUICTransport: Sendable {
                 let count = (try? agent.send(batch, segmentByteCount: segmentByteCount)) ?? 0
                 return min(batch.count, count * segmentByteCount)
             },
-            takeOver: { agent.takeOverSocket().flatMap { SocketDatagramPath($0) } },
+            takeOver: {
+                guard let socket = agent.takeOverSocket() else { return nil }
+                return SocketDatagramPath(socket)
+            },
             close: { agent.close() })
         guard let path else { throw Failure.unavailable("no descriptor left") }
         agent.setReceiveHandler { path.deliver($0) }
@@ -247,13 +251,15 @@ public final class ICEQUICTransport: Sendable {
 }
 
 extension SocketDatagramPath {
-    /// Takes the socket of a selected pair.
-    convenience init?(_ socket: consuming ICESocket) {
+    /// Goes on with the socket of a selected pair.
+    convenience init?(_ socket: ICESocket) {
+        let descriptor = fcntl(socket.descriptor, F_DUPFD_CLOEXEC, 0)
+        guard descriptor >= 0 else { return nil }
         var remote = socket.remote
         let address = withUnsafeBytes(of: &remote) { bytes in
             SocketAddress(UnsafeRawBufferPointer(rebasing: bytes[..<Int(socket.remoteByteCount)]))
         }
-        self.init(descriptor: socket.takeDescriptor(), remote: address)
+        self.init(descriptor: descriptor, remote: address)
     }
 }
 

@@ -127,6 +127,9 @@ public final class QUICByteStream: ByteStream {
         }
     }
 
+    /// The bytes written that the peer has not acknowledged yet.
+    public var unacknowledgedByteCount: Int { state.withLock { $0.bufferedByteCount } }
+
     /// Queues a block; waits while 24 MiB are unacknowledged.
     public func write(_ block: Block) async throws {
         try Task.checkCancellation()

@@ -246,10 +246,11 @@ final class QUICLoop: QUICConnectionDelegate {
             case .streamOpened(let engineStream):
                 if engineStream.context == nil { welcome(engineStream) }
             case .streamReset(let engineStream, let code):
-                feed(of: engineStream)?.stream.fail(send: nil, receive: .reset(code: code), dropsData: true)
+                let error = ByteStreamError.reset(code: code)
+                feed(of: engineStream)?.stream.fail(send: error, receive: error, dropsData: true)
                 drop(engineStream)
-            case .streamStopped(let engineStream, let code):
-                feed(of: engineStream)?.stream.fail(send: .reset(code: code), receive: nil)
+            case .streamStopped(let engineStream):
+                feed(of: engineStream)?.stream.fail(send: .reset(code: 0), receive: nil)
             case .streamClosed(let engineStream): end(engineStream)
             case .closed(let reason): close(reason)
             }

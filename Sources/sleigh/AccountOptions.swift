@@ -37,13 +37,17 @@ struct AccountOptions: ParsableArguments {
     /// Puts options, environment and the stored account together, in this order of preference.
     func resolve() throws(Failure) -> Resolved {
         let store = try AccountStore()
-        let named = try (account ?? Environment["SLEIGH_ACCOUNT"]).map(Self.address)
-        guard let address = try named ?? store.defaultAddress() else {
-            throw Failure(
-                "no account to log in with", hint: "Run: sleigh login you@example.org", code: .usage)
+        let address: JID
+        if let named = account ?? Environment["SLEIGH_ACCOUNT"] {
+            address = try Self.address(named)
+        } else if let stored = try store.defaultAddress() {
+            address = stored
+        } else {
+            throw Failure("no account to log in with", hint: "Run: sleigh login you@example.org", code: .usage)
         }
         let stored = try store.account(address)
-        guard let password = try givenPassword() ?? stored?.password else {
+        let given = try givenPassword()
+        guard let password = given ?? stored?.password else {
             throw Failure(
                 "no password for \(address.bare)",
                 hint: "Run: sleigh login \(address.bare), or name a file with --password-file.", code: .usage)

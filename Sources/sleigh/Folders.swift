@@ -12,6 +12,13 @@ enum Folders {
         try folder(override: "SLEIGH_STATE_DIR", xdg: "XDG_STATE_HOME", underHome: ".local/state")
     }
 
+    /// A path that stays right when the working folder changes.
+    static func absolute(_ path: String) -> String {
+        guard !path.hasPrefix("/"), let folder = getcwd(nil, 0) else { return path }
+        defer { free(folder) }
+        return String(cString: folder) + "/" + path
+    }
+
     private static func folder(override: String, xdg: String, underHome: String) throws(Failure) -> String {
         if let path = Environment[override] { return path }
         if let base = Environment[xdg], base.hasPrefix("/") { return base + "/sleigh" }

@@ -60,7 +60,7 @@ public actor JingleHost {
         running = Task {
             await withDiscardingTaskGroup { group in
                 group.addTask { for await request in requests { await self.take(request) } }
-                for await job in jobQueue { group.addTask(operation: job) }
+                for await job in jobQueue { group.addTask { await job() } }
                 group.cancelAll()
             }
         }

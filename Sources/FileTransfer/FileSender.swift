@@ -1,0 +1,98 @@
+// XEP-0234 § 4: sending a file.
+import Client
+import Jingle
+import Transports
+public import XMPP
+
+/// Sends files to peers.
+public struct FileSender: Sendable {
+    let service: TransferService
+    /// Where what happens is told.
+    let report: @Sendable (TransferEvent) -> Void
+
+    /// Creates a sender.
+    ///
+    /// - Parameter report: takes what happens, from any task; must not block.
+    public init(service: TransferService, report: @escaping @Sendable (TransferEvent) -> Void) {
+        self.service = service
+        self.report = report
+    }
+
+    /// Sends a file and returns once the receiver has confirmed that all of it is there and on the disk.
+    ///
+    /// - Parameters:
+    ///   - target: the bare address of a person, whose devices are asked, or the full address of a device.
+    ///   - started: when the user asked for it, for the time to the first byte.
+    /// - Throws: `TransferError`, `LocalFileError`, `StanzaChannelError`, or `CancellationError`; the peer is told.
+    public func send(
+        _ source: FileSource, to target: JID, started: ContinuousClock.Instant = .now
+    ) async throws -> TransferSummary {
+        let sid = randomIdentifier()
+        let file = FileDescription(of: source)
+        // The peer needs our presence to see what we can do; strangers may not get it otherwise.
+        try await service.client.sendDirectedPresence(to: target)
+        let transport = try await service.transport(.initiator)
+        defer { transport.close() }
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await transport.run() }
+            defer { group.cancelAll() }
+            var device = target
+            if target.isBare {
+                device = try await Invitation(peer: target, client: service.client, report: report)
+                    .send([.fileTransfer(file)], id: sid)
+            } else {
+                report(.inviting(target))
+            }
+            try await checkAbilities(of: device)
+            let content = Content(
+                ContentID(creator: .initiator, name: "file"), senders: .initiator, description: .fileTransfer(file),
+                transport: .iceQUIC(await transport.localDescription()))
+            let session: JingleSessionHandle
+            do {
+                session = try await service.host.initiate([content], sid: sid, to: device)
+            } catch {
+                throw TransferError.protocolViolation("the session cannot be offered: \(error)")
+            }
+            let sending = OutgoingFile(
+                service: service, session: session, content: content.id, transport: transport, source: source,
+                started: started, report: report)
+            do {
+                return try await sending.run()
+            } catch {
+                await session.terminate(Reason(ending: error))
+                throw error
+            }
+        }
+    }
+
+    /// Makes sure that a device can receive what we send, so that a failure names its cause.
+    private func checkAbilities(of device: JID) async throws {
+        let info: ServiceDiscoveryInfo
+        do {
+            info = try await service.client.discover(device)
+        } catch let error as StanzaError {
+            switch error.condition {
+            case .remoteServerNotFound, .remoteServerTimeout, .itemNotFound:
+                throw TransferError.peerNotFound(device, error)
+            default: throw TransferError.peerOffline(device)
+            }
+        } catch StanzaChannelError.timedOut {
+            throw TransferError.peerOffline(device)
+        }
+        for feature in [Jingle.namespace, FileDescription.namespace, ICEQUICTransportDescription.namespace]
+        where !info.has(feature) {
+            throw TransferError.peerUnable(device, "it does not support \(feature)")
+        }
+    }
+}
+
+extension FileDescription {
+    /// Describes a file to a peer: its digest follows once it is known.
+    fileprivate init(of source: FileSource) {
+        self.init(name: source.name, size: source.byteCount)
+        date = Timestamp(unixSeconds: Int64(source.modified.seconds))
+        mediaType = "application/octet-stream"
+        hashesUsed = [.sha256]
+        range = Range()
+    }
+}

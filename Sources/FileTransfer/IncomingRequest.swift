@@ -1,0 +1,87 @@
+// XEP-0353 and XEP-0234: a file somebody wants to send us.
+import Client
+import Jingle
+import SecureChannels
+import Transports
+public import XMPP
+
+/// A file a peer offers, until it is accepted, declined or withdrawn.
+public final class IncomingRequest: Sendable {
+    /// How the offer came, and so how it is answered.
+    enum Origin: Sendable {
+        /// Proposed to all our devices; the session follows once we proceed.
+        case proposed(id: String)
+        /// Offered to this device as a session.
+        case offered(JingleHost.Offer)
+    }
+
+    /// Who wants to send; a full address.
+    public let peer: JID
+    /// The file's name in the peer's words: not safe to print, nor to use as a path.
+    public let name: String
+    /// The file's size in bytes, if the peer gives one.
+    public let byteCount: UInt64?
+    /// When the offer came.
+    public let arrived: ContinuousClock.Instant
+
+    let origin: Origin
+    private let service: TransferService
+    private let inbox: IncomingRequests
+    private let withdrawal = AsyncStream.makeStream(of: Void.self)
+
+    init(
+        peer: JID, file: FileDescription, origin: Origin, service: TransferService, inbox: IncomingRequests
+    ) {
+        self.peer = peer
+        name = file.name ?? ""
+        byteCount = file.size
+        arrived = .now
+        self.origin = origin
+        self.service = service
+        self.inbox = inbox
+    }
+
+    /// Returns when the offer no longer stands: the peer withdrew it, or another device of ours took it. Also returns
+    /// when the calling task is cancelled.
+    public func waitUntilWithdrawn() async {
+        for await _ in withdrawal.stream { return }
+    }
+
+    func withdraw() { withdrawal.continuation.finish() }
+
+    /// Tells the peer that its offer has arrived and is being thought about.
+    public func ring() async {
+        if case .proposed(let id) = origin { await inbox.ring(id, from: peer) }
+    }
+
+    /// Tells the peer that we do not want the file.
+    public func decline() async {
+        switch origin {
+        case .proposed(let id): await inbox.reject(id, from: peer)
+        case .offered(let offer): await offer.session.terminate(Reason(.decline))
+        }
+    }
+
+    /// Receives the file, and returns once it is verified and has its name.
+    ///
+    /// - Throws: `TransferError`, `LocalFileError`, `StanzaChannelError`, or `CancellationError`; the peer is told, and
+    ///   what has arrived is kept for another attempt.
+    public func accept(
+        into folder: DestinationFolder, existing: ExistingFile,
+        report: @escaping @Sendable (TransferEvent) -> Void
+    ) async throws -> (TransferSummary, ReceivedFile) {
+        let offer: JingleHost.Offer
+        switch origin {
+        case .offered(let offered): offer = offered
+        case .proposed(let id): offer = try await inbox.proceed(id, from: peer)
+        }
+        do {
+            let incoming = try IncomingFile(
+                service: service, offer: offer, folder: folder, existing: existing, started: arrived, report: report)
+            return try await incoming.run()
+        } catch {
+            await offer.session.terminate(Reason(ending: error))
+            throw error
+        }
+    }
+}

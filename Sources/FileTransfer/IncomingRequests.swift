@@ -1,0 +1,159 @@
+// XEP-0353 § 3 and XEP-0166 § 6.2: what peers want to send, from both ways in which they say so.
+import Client
+import Jingle
+import Transports
+import XML
+import XMPP
+
+/// Takes the offers of one log-in, joins a session to the proposal it follows from, and hands both out as requests.
+public actor IncomingRequests {
+    /// The requests, for one reader; ends with the stream to the server.
+    public nonisolated let requests: AsyncStream<IncomingRequest>
+
+    /// How long a peer may take to start the session we proceeded with.
+    private static let sessionTimeout = Duration.seconds(30)
+    /// How many proposals may be open at once.
+    private static let invitationLimit = 64
+    private static let invitationLimitPerPeer = 8
+
+    private let service: TransferService
+    private let incoming: AsyncStream<IncomingRequest>.Continuation
+    private var invitations: [Key: Entry] = [:]
+    private var expected: [Key: AsyncStream<JingleHost.Offer>.Continuation] = [:]
+
+    private struct Key: Hashable {
+        var id: String
+        var peer: JID
+    }
+
+    private struct Entry {
+        var invitation: JingleMessageInvitation
+        var request: IncomingRequest
+    }
+
+    /// Creates an inbox.
+    public init(service: TransferService) {
+        self.service = service
+        (requests, incoming) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.invitationLimit))
+    }
+
+    /// Takes offers until the stream to the server ends or the task is cancelled.
+    public func run() async {
+        let messages = service.client.messages(withChildIn: JingleMessage.namespace)
+        let offers = service.host.offers
+        await withDiscardingTaskGroup { group in
+            group.addTask { for await offer in offers { await self.take(offer) } }
+            for await message in messages { await take(message) }
+            group.cancelAll()
+        }
+        incoming.finish()
+    }
+
+    // MARK: Answers to proposals
+
+    func ring(_ id: String, from peer: JID) async {
+        await answer(Key(id: id, peer: peer)) { $0.ring() }
+    }
+
+    func reject(_ id: String, from peer: JID) async {
+        await answer(Key(id: id, peer: peer)) { $0.reject() }
+    }
+
+    /// Takes the session on this device and waits for the peer to start it.
+    func proceed(_ id: String, from peer: JID) async throws -> JingleHost.Offer {
+        let key = Key(id: id, peer: peer)
+        guard invitations[key] != nil else { throw TransferError.withdrawn(peer) }
+        let (offers, continuation) = AsyncStream.makeStream(of: JingleHost.Offer.self)
+        expected[key] = continuation
+        defer {
+            expected[key] = nil
+            invitations[key] = nil
+        }
+        try? await service.client.sendDirectedPresence(to: peer)
+        await answer(key) { $0.proceed() }
+        let offer = try await withThrowingTaskGroup { group in
+            group.addTask { await offers.first { _ in true } }
+            group.addTask {
+                try await Task.sleep(for: Self.sessionTimeout)
+                return nil
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? nil
+        }
+        try Task.checkCancellation()
+        guard let offer else { throw TransferError.withdrawn(peer) }
+        return offer
+    }
+
+    private func answer(
+        _ key: Key, _ step: (inout JingleMessageInvitation) -> [JingleMessageInvitation.Action]
+    ) async {
+        guard var entry = invitations[key] else { return }
+        let actions = step(&entry.invitation)
+        invitations[key] = entry.invitation.isEnded ? nil : entry
+        await perform(actions, of: entry)
+    }
+
+    private func perform(_ actions: [JingleMessageInvitation.Action], of entry: Entry) async {
+        for action in actions {
+            switch action {
+            case .send(let message, let recipient):
+                try? await service.client.send(message.message(to: recipient).element)
+            case .retracted, .takenElsewhere, .rejectedElsewhere, .finished:
+                entry.request.withdraw()
+                expected[Key(id: entry.invitation.id, peer: entry.invitation.initiator)]?.finish()
+            }
+        }
+    }
+
+    // MARK: What comes in
+
+    private func take(_ element: XMLElement) async {
+        guard let message = try? Message(element), message.kind != .error, let sender = message.from,
+            let content = try? JingleMessage(message)
+        else { return }
+        if sender.bare == service.client.address.bare, sender != service.client.address {
+            for (key, var entry) in invitations where key.id == content.id {
+                let actions = entry.invitation.receiveFromOwnAccount(content, by: sender)
+                invitations[key] = entry.invitation.isEnded ? nil : entry
+                await perform(actions, of: entry)
+            }
+        }
+        let key = Key(id: content.id, peer: sender)
+        if invitations[key] != nil {
+            await answer(key) { $0.receive(content, from: sender) }
+        } else if let invitation = JingleMessageInvitation(content, from: sender, isDelayed: Delay(message) != nil) {
+            propose(invitation, key)
+        }
+    }
+
+    private func propose(_ invitation: JingleMessageInvitation, _ key: Key) {
+        guard sender(key.peer, mayAsk: invitations.count),
+            case .fileTransfer(let file)? = invitation.descriptions.first
+        else { return }
+        let request = IncomingRequest(
+            peer: key.peer, file: file, origin: .proposed(id: key.id), service: service, inbox: self)
+        invitations[key] = Entry(invitation: invitation, request: request)
+        if case .dropped = incoming.yield(request) { invitations[key] = nil }
+    }
+
+    private func sender(_ peer: JID, mayAsk count: Int) -> Bool {
+        count < Self.invitationLimit
+            && invitations.keys.count { $0.peer.bare == peer.bare } < Self.invitationLimitPerPeer
+    }
+
+    private func take(_ offer: JingleHost.Offer) async {
+        let key = Key(id: offer.session.id.sid, peer: offer.session.peer)
+        if let waiting = expected[key] {
+            waiting.yield(offer)
+            return
+        }
+        guard let file = offer.contents.lazy.compactMap(\.file).first else {
+            await offer.session.terminate(Reason(.unsupportedApplications))
+            return
+        }
+        let request = IncomingRequest(
+            peer: offer.session.peer, file: file, origin: .offered(offer), service: service, inbox: self)
+        if case .dropped = incoming.yield(request) { await offer.session.terminate(Reason(.busy)) }
+    }
+}

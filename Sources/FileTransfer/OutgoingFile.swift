@@ -1,0 +1,169 @@
+// XEP-0234 § 4 and § 8: one file on its way out, from the offer to the receiver's confirmation.
+import Jingle
+import SecureChannels
+import Transports
+import XMPP
+
+/// A file that was offered in a session: waits for its acceptance, sends it, and waits for its confirmation.
+struct OutgoingFile: Sendable {
+    let service: TransferService
+    let session: JingleSessionHandle
+    let content: ContentID
+    let transport: ICEQUICTransport
+    let source: FileSource
+    let started: ContinuousClock.Instant
+    let report: @Sendable (TransferEvent) -> Void
+
+    private let accepted = AsyncStream.makeStream(of: FileDescription.Range.self)
+    private let confirmed = AsyncStream.makeStream(of: Void.self)
+    private let position = TransferPosition()
+
+    init(
+        service: TransferService, session: JingleSessionHandle, content: ContentID, transport: ICEQUICTransport,
+        source: FileSource, started: ContinuousClock.Instant, report: @escaping @Sendable (TransferEvent) -> Void
+    ) {
+        self.service = service
+        self.session = session
+        self.content = content
+        self.transport = transport
+        self.source = source
+        self.started = started
+        self.report = report
+    }
+
+    /// Runs until the file is confirmed, or the session ends otherwise.
+    func run() async throws -> TransferSummary {
+        try await withThrowingTaskGroup(of: TransferSummary?.self) { group in
+            defer { group.cancelAll() }
+            group.addTask {
+                try await follow()
+                return nil
+            }
+            group.addTask {
+                while let info = await transport.nextTransportInfo() {
+                    try await session.sendTransportInfo(content, .iceQUIC(info))
+                }
+                return nil
+            }
+            group.addTask { try await transfer() }
+            for try await case let summary? in group { return summary }
+            try Task.checkCancellation()
+            throw TransferError.serverConnectionLost("it closed during the negotiation")
+        }
+    }
+
+    /// Follows the session's events; returns when the peer has confirmed the file or the stream is over.
+    private func follow() async throws {
+        for await event in session.events {
+            switch event {
+            case .accepted(let contents):
+                guard let answer = contents.first(where: { $0.id == content }), case .iceQUIC(let remote)? = answer.transport
+                else { throw TransferError.protocolViolation("the answer holds no transport for the file") }
+                try transport.receive(remote)
+                report(.accepted(by: session.peer))
+                accepted.continuation.yield(answer.file?.range ?? FileDescription.Range())
+            case .transportInfo(content, .iceQUIC(let remote)):
+                try transport.receive(remote)
+            case .received(content):
+                confirmed.continuation.yield()
+            case .ended(.peer(let reason)) where reason?.condition == .success && position.isAllSent:
+                confirmed.continuation.yield()
+                return
+            case .ended(let end):
+                throw TransferError(end, peer: session.peer, byteCount: position.byteCount)
+            default:
+                break
+            }
+        }
+        guard !position.isAllSent else { return }
+        try Task.checkCancellation()
+        throw TransferError.serverConnectionLost("it closed during the transfer")
+    }
+
+    private func transfer() async throws -> TransferSummary {
+        guard let range = await accepted.stream.first(where: { _ in true }) else { throw CancellationError() }
+        guard range.offset <= source.byteCount else {
+            throw TransferError.protocolViolation("the peer asks for what lies behind the end of the file")
+        }
+        let connection: ICEQUICTransport.Connection
+        do {
+            if let fingerprint = transport.peerFingerprint { try service.trust.check(session.peer, fingerprint) }
+            connection = try await transport.connect()
+        } catch let failure as ICEQUICTransport.Failure {
+            throw TransferError(failure, peer: session.peer)
+        }
+        let channel = connection.channel
+        if let fingerprint = transport.peerFingerprint {
+            try service.trust.confirm(session.peer, fingerprint)
+            report(.connected(connection.path, peer: session.peer, fingerprint: fingerprint))
+        }
+        if range.offset > 0 { report(.resumed(atByte: Int64(range.offset))) }
+        let firstByte = ContinuousClock.now
+        let digest: [UInt8]
+        do {
+            digest = try await copy(range, to: channel)
+        } catch let error as ByteStreamError {
+            await channel.close()
+            throw TransferError(error, peer: session.peer, byteCount: position.byteCount)
+        } catch {
+            await channel.close(code: StreamErrorCode(ending: error).rawValue)
+            throw error
+        }
+        report(.verifying)
+        try await confirm(digest, over: channel)
+        let summary = TransferSummary(
+            name: source.name, peer: session.peer, byteCount: Int64(source.byteCount),
+            transferredByteCount: Int64(source.byteCount - range.offset), duration: .now - firstByte,
+            timeToFirstByte: firstByte - started, sha256: hexadecimal(digest), path: connection.path)
+        await channel.close()
+        await session.terminate(Reason(.success))
+        return summary
+    }
+
+    /// Sends the range and returns the whole file's digest, once the peer's QUIC has everything.
+    private func copy(_ range: FileDescription.Range, to channel: QUICChannel) async throws -> [UInt8] {
+        let reading = try source.read(from: range.offset, byteCount: range.length, blocks: service.blocks)
+        defer { reading.cancel() }
+        let stream = try await channel.openStream(contentName: content.name)
+        do {
+            var byteCount = Int64(range.offset)
+            while let block = try await reading.next() {
+                byteCount += Int64(block.count)
+                try await stream.write(block)
+                let arrived = byteCount - Int64(stream.unacknowledgedByteCount)
+                position.advance(to: max(arrived, Int64(range.offset)))
+                report(.progress(byteCount: position.byteCount, roundTripTime: channel.statistics.smoothedRTT))
+            }
+            position.finish()
+            try await stream.finish()
+            position.advance(to: byteCount)
+            report(.progress(byteCount: byteCount, roundTripTime: channel.statistics.smoothedRTT))
+            return try await reading.digest()
+        } catch {
+            stream.reset(code: StreamErrorCode(ending: error).rawValue)
+            throw error
+        }
+    }
+
+    /// Tells the digest (§ 8.1) and waits for the receiver to have verified and stored the file, however long its disk
+    /// takes, for as long as it is there.
+    private func confirm(_ digest: [UInt8], over channel: QUICChannel) async throws {
+        var file = FileDescription()
+        file.hashes = [Hash(.sha256, value: digest)].compactMap { $0 }
+        try await session.sendInfo(.checksum(SessionInfo.ContentReference(content), file))
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            defer { group.cancelAll() }
+            group.addTask { await confirmed.stream.first { true } != nil }
+            group.addTask {
+                _ = try await channel.waitUntilClosed()
+                // The receiver closes the connection when it is done; its word may still be on the way.
+                try await Task.sleep(for: .seconds(10))
+                return false
+            }
+            if try await group.next() == true { return }
+            try Task.checkCancellation()
+            throw TransferError.interrupted(
+                byteCount: position.byteCount, "the receiver did not confirm that it has the file")
+        }
+    }
+}

@@ -1,0 +1,98 @@
+// XEP-0166 § 7.4 and XEP-0234 § 4: what an end means to the user, and what an error of ours means to the peer.
+import Jingle
+import Transports
+import XMPP
+
+extension TransferError {
+    /// What the end of a session means that was not expected yet.
+    init(_ end: JingleSessionEnd, peer: JID, byteCount: Int64) {
+        switch end {
+        case .local:
+            self = .interrupted(byteCount: byteCount, "it was ended here")
+        case .failed(_, .refused(let error)):
+            switch error.condition {
+            case .itemNotFound, .recipientUnavailable, .serviceUnavailable, .gone: self = .peerOffline(peer)
+            case .remoteServerNotFound, .remoteServerTimeout: self = .peerNotFound(peer, error)
+            default: self = .peerFailed("it answered \(error.condition.rawValue)")
+            }
+        case .failed(_, .unanswered):
+            self = .peerOffline(peer)
+        case .peer(let reason):
+            switch reason?.condition {
+            case .decline, .busy: self = .declined(peer, reason?.text)
+            case .cancel where byteCount == 0: self = .declined(peer, reason?.text ?? "cancelled there")
+            case .cancel: self = .interrupted(byteCount: byteCount, reason?.text ?? "cancelled by the peer")
+            case .mediaError: self = .checksumMismatch
+            case .securityError: self = .peerNotAuthenticated(peer)
+            case .unsupportedApplications, .unsupportedTransports, .incompatibleParameters:
+                self = .peerUnable(peer, reason?.text ?? "it cannot use what was offered")
+            case .failedTransport, .connectivityError:
+                self = .noPath([reason?.text ?? "the peer found none"])
+            case .success, .gone, .timeout, .expired, .alternativeSession, nil:
+                self = .interrupted(byteCount: byteCount, reason?.text ?? "the peer ended the session")
+            case .failedApplication, .generalError:
+                self = .peerFailed(reason?.text ?? "it gave no reason")
+            }
+        }
+    }
+
+    /// What it means that there is no connection.
+    init(_ failure: ICEQUICTransport.Failure, peer: JID) {
+        switch failure {
+        case .unusableDescription(let what): self = .protocolViolation("the peer signalled \(what)")
+        case .noPath(let reasons): self = .noPath(reasons)
+        case .peerNotAuthenticated: self = .peerNotAuthenticated(peer)
+        case .unavailable(let why): self = .noPath([why])
+        }
+    }
+
+    /// What it means that a stream ended before its time.
+    init(_ error: ByteStreamError, peer: JID, byteCount: Int64) {
+        switch error {
+        case .reset(let code):
+            let why =
+                switch StreamErrorCode(rawValue: code) {
+                case .cancelled?: "cancelled by the peer"
+                case .receiverCannotStore?: "the receiver cannot store it"
+                case .senderCannotRead?: "the sender cannot read it"
+                case .notAsNegotiated?, nil: "the peer stopped it"
+                }
+            self = .interrupted(byteCount: byteCount, why)
+        case .pathLost(let why), .closed(let why): self = .interrupted(byteCount: byteCount, why)
+        case .peerNotAuthenticated: self = .peerNotAuthenticated(peer)
+        }
+    }
+}
+
+extension Reason {
+    /// The reason a session is ended for, because of an error of ours.
+    init(ending error: any Error) {
+        switch error {
+        case is CancellationError: self.init(.cancel)
+        case TransferError.checksumMismatch: self.init(.mediaError)
+        case LocalFileError.wrongDigest: self.init(.mediaError)
+        case TransferError.peerNotAuthenticated, TransferError.deviceChanged: self.init(.securityError)
+        case TransferError.noPath(let reasons): self.init(.failedTransport, text: reasons.joined(separator: "; "))
+        case TransferError.protocolViolation: self.init(.incompatibleParameters)
+        case TransferError.interrupted: self.init(.connectivityError)
+        case LocalFileError.noSpace: self.init(.failedApplication, text: "there is not enough space")
+        case LocalFileError.changedWhileReading:
+            self.init(.failedApplication, text: "the file changed while it was being sent")
+        case is LocalFileError: self.init(.failedApplication, text: "the file cannot be read or stored")
+        default: self.init(.generalError)
+        }
+    }
+}
+
+extension StreamErrorCode {
+    /// The code a stream is aborted with, because of an error of ours.
+    init(ending error: any Error) {
+        self =
+            switch error {
+            case LocalFileError.changedWhileReading: .senderCannotRead
+            case is LocalFileError: .receiverCannotStore
+            case is TransferError: .notAsNegotiated
+            default: .cancelled
+            }
+    }
+}

@@ -1,0 +1,62 @@
+import FileTransfer
+import TerminalUI
+import XMPP
+
+/// Decides which files are accepted: by address, or by asking.
+struct Acceptance: Sendable {
+    private let everybody: Bool
+    private let senders: Set<JID>
+    private let questions = Turns()
+
+    /// - Throws: `Failure` when somebody would have to be asked and there is no terminal to ask on.
+    init(everybody: Bool, senders: Set<JID>) throws(Failure) {
+        self.everybody = everybody
+        self.senders = senders
+        if asks && !Prompt.isPossible {
+            throw Failure(
+                "there is no terminal to ask on before accepting a file",
+                hint: "Say whom to accept files from: --from ADDRESS, or --yes for everybody.", code: .usage)
+        }
+    }
+
+    private var asks: Bool { !everybody && senders.isEmpty }
+
+    /// Whether the file is wanted; `nil` when the offer no longer stands.
+    func accepts(_ request: IncomingRequest, console: Console) async throws -> Bool? {
+        if everybody || senders.contains(request.peer.bare) { return true }
+        guard asks else { return false }
+        await request.ring()
+        let size = request.byteCount.map { " (\(Format.bytes($0)))" } ?? ""
+        let question =
+            "\(printable(request.peer.bare.description)) wants to send \(printable(request.name, columns: 120))\(size)."
+            + " Accept?"
+        return try await withThrowingTaskGroup(of: Bool?.self) { group in
+            defer { group.cancelAll() }
+            group.addTask {
+                await request.waitUntilWithdrawn()
+                return nil
+            }
+            group.addTask {
+                try await questions.inTurn {
+                    try await console.display.paused { try await Prompt().confirm(question, default: false) }
+                }
+            }
+            return try await group.next() ?? nil
+        }
+    }
+}
+
+/// Lets one task at a time through, in the order they came.
+private actor Turns {
+    private var last: Task<Void, Never>?
+
+    func inTurn<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
+        let (done, continuation) = AsyncStream.makeStream(of: Void.self)
+        let before = last
+        last = Task { for await _ in done {} }
+        defer { continuation.finish() }
+        await before?.value
+        try Task.checkCancellation()
+        return try await body()
+    }
+}

@@ -1,0 +1,80 @@
+import Client
+import FileTransfer
+import ICE
+import Jingle
+import SecureChannels
+import TerminalUI
+import Transports
+import XMPP
+
+/// A log-in with everything a transfer needs, until it is closed.
+struct Connection {
+    let client: XMPPClient
+    let host: JingleHost
+    let service: TransferService
+
+    /// Logs in.
+    ///
+    /// - Parameter resource: the resource to ask for.
+    static func open(
+        _ account: AccountOptions.Resolved, device: Device, resource: String, loop: ICELoop, relayOnly: Bool = false,
+        console: Console
+    ) async throws -> Connection {
+        let client = try await XMPPClient.connect(
+            try account.clientConfiguration(resource: resource, features: TransferService.features), log: console.log)
+        console.detail("Logged in as \(printable(client.address.description)).")
+        let host = JingleHost(channel: client)
+        await host.start()
+        let trust = RememberingTrust(devices: try KnownDevices(), console: console)
+        return Connection(
+            client: client, host: host,
+            service: TransferService(
+                client: client, host: host, certificate: device.certificate, trust: trust, loop: loop,
+                relayOnly: relayOnly))
+    }
+
+    /// Ends the sessions and the stream, in order.
+    func close() async {
+        await host.stop()
+        await client.close()
+    }
+}
+
+extension AccountOptions.Resolved {
+    /// The same for the client library.
+    func clientConfiguration(resource: String?, features: [String]) throws(Failure) -> ClientConfiguration {
+        var configuration = ClientConfiguration(
+            account: address, password: Password(password), resource: resource, authorityFile: caFile,
+            features: features)
+        if let server {
+            guard let endpoint = ServerEndpoint(parsing: server) else {
+                throw Failure(
+                    "'\(printable(server))' is not a server",
+                    hint: "Write it like xmpp.example.org:5222, or tls:xmpp.example.org:5223.", code: .usage)
+            }
+            configuration.server = endpoint
+        }
+        return configuration
+    }
+}
+
+/// Trusts a device at first sight, says so, and refuses it when its certificate has changed.
+struct RememberingTrust: DeviceTrust {
+    let devices: KnownDevices
+    let console: Console
+
+    func check(_ peer: JID, _ fingerprint: Fingerprint) throws {
+        if case .changed(let known) = try devices.verdict(for: peer, fingerprint: fingerprint) {
+            throw TransferError.deviceChanged(peer, known: known, presented: fingerprint)
+        }
+    }
+
+    func confirm(_ peer: JID, _ fingerprint: Fingerprint) throws {
+        guard case .new(let knowsOthers) = try devices.verdict(for: peer, fingerprint: fingerprint) else { return }
+        let address = printable(peer.bare.description)
+        console.say(
+            (knowsOthers ? "A device of \(address) not seen before" : "First contact with \(address)")
+                + ", \(printable(peer.resource ?? "")), with the certificate\n  \(fingerprint)")
+        try devices.remember(peer, fingerprint: fingerprint)
+    }
+}

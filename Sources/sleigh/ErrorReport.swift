@@ -1,0 +1,150 @@
+import Client
+import FileTransfer
+import Glibc
+import SecureChannels
+import TerminalUI
+import Transports
+import XMPP
+
+/// The one place that turns errors into words, a hint and an exit code.
+enum ErrorReport {
+    /// What the user is told about an error.
+    static func failure(for error: any Error) -> Failure {
+        switch error {
+        case let failure as Failure: failure
+        case let error as ClientError: failure(for: error)
+        case let error as TransferError: failure(for: error)
+        case let error as LocalFileError: failure(for: error)
+        case let error as StanzaChannelError: failure(for: error)
+        case let error as StanzaError:
+            Failure("the server answered \(error.condition.rawValue)", code: .failed)
+        case is CancellationError: Failure("interrupted", code: .interruptedByUser)
+        case PromptError.ended: Failure("interrupted", code: .interruptedByUser)
+        default: Failure(printable("\(error)"), code: .failed)
+        }
+    }
+
+    /// Text as a sentence: with a capital and a full stop.
+    static func sentence(_ text: String) -> String {
+        text.prefix(1).uppercased() + text.dropFirst() + (text.hasSuffix(".") ? "" : ".")
+    }
+
+    private static func failure(for error: ClientError) -> Failure {
+        let hint: String? =
+            switch error {
+            case .notAnAccount: "Write the account like you@example.org."
+            case .dnsFailed, .noService: "Check the address; --server HOST:PORT connects without asking DNS."
+            case .connectFailed, .timedOut(.connecting, _): "Check the network, and the server with --server HOST:PORT."
+            case .tlsFailed(_, .certificateRefused):
+                "If the server has a certificate authority of its own, name its file with --ca-file."
+            case .tlsFailed(_, .authorityFileUnusable): "--ca-file wants certificates in PEM form."
+            case .tlsFailed, .timedOut, .unresponsive, .closed, .protocolFailure, .streamError: "Try again later."
+            case .startTLSNotOffered: "Sleigh never logs in without encryption. Ask whoever runs the server."
+            case .authenticationFailed(.notAuthorized): "Check the address, and run sleigh login again."
+            case .serverNotAuthentic: "Do not give it the password; ask whoever runs the server."
+            case .replaced: "Another sleigh on this device may be waiting; give this one a name with --resource."
+            case .authenticationFailed, .noMechanism, .unusableCredentials, .bindFailed, .cancelled: nil
+            }
+        switch error {
+        case .cancelled: return Failure("interrupted", code: .interruptedByUser)
+        case .notAnAccount: return Failure(error.description, hint: hint, code: .usage)
+        case .tlsFailed(_, .authorityFileUnusable): return Failure(error.description, hint: hint, code: .localFile)
+        default: return Failure(error.description, hint: hint, code: .serverUnreachable)
+        }
+    }
+
+    private static func failure(for error: TransferError) -> Failure {
+        func name(_ peer: JID) -> String { printable(peer.description) }
+        func words(_ text: String?) -> String { text.map { ": " + printable($0) } ?? "" }
+        switch error {
+        case .peerNotFound(let peer, let cause):
+            return Failure(
+                "\(name(peer)) cannot be reached (\(cause.condition.rawValue))", hint: "Check the address.",
+                code: .peerUnavailable)
+        case .peerOffline(let peer):
+            return Failure(
+                "no device of \(name(peer.bare)) answers", hint: "Is sleigh receive running there, as that address?",
+                code: .peerUnavailable)
+        case .peerUnable(let peer, let why):
+            return Failure(
+                "\(name(peer)) cannot take part: \(printable(why))", hint: "It needs sleigh too.",
+                code: .peerUnavailable)
+        case .notAnswered(let peer):
+            return Failure(
+                "\(name(peer)) is there, but nobody accepted in time", hint: "Ask them, and send again.",
+                code: .peerUnavailable)
+        case .declined(let peer, let why):
+            return Failure("\(name(peer.bare)) declined\(words(why))", hint: "Ask them first.", code: .declined)
+        case .withdrawn(let peer):
+            return Failure("\(name(peer)) withdrew the offer", hint: "Nothing was stored.", code: .failed)
+        case .noPath(let reasons):
+            return Failure(
+                "no path to the peer could be established"
+                    + reasons.map { "\n        - " + printable($0) }.joined(),
+                hint: "A TURN server announced by the XMPP server (XEP-0215) would make one.", code: .noPath)
+        case .interrupted(let byteCount, let why):
+            return Failure(
+                "interrupted after \(Format.bytes(UInt64(max(0, byteCount)))): \(printable(why))",
+                hint: "Send the file again: it goes on where it stopped.", code: .interruptedTransfer)
+        case .checksumMismatch:
+            return Failure(
+                "the file that arrived is not the one that was sent", hint: "It was deleted there. Send it again.",
+                code: .insecure)
+        case .peerNotAuthenticated(let peer):
+            return Failure(
+                "\(name(peer)) is not the device whose certificate was announced",
+                hint: "Somebody between you may be listening. Nothing was sent or stored.", code: .insecure)
+        case .deviceChanged(let peer, let known, let presented):
+            let file = (try? KnownDevices().path) ?? "known_devices"
+            return Failure(
+                """
+                the certificate of \(name(peer)) has changed
+                        known:     \(known)
+                        presented: \(presented)
+                """,
+                hint: "If you know why, remove its line from \(file). Nothing was sent or stored.", code: .insecure)
+        case .protocolViolation(let what):
+            return Failure(
+                "the peer's client misbehaves: \(printable(what))", hint: "Do both sides have the same version?",
+                code: .failed)
+        case .peerFailed(let why):
+            return Failure(
+                "the transfer failed on the other side: \(printable(why))", hint: "See what is said there.",
+                code: .failed)
+        case .serverConnectionLost(let why):
+            return Failure(
+                "the connection to the XMPP server was lost: \(printable(why))",
+                hint: "Send the file again: it goes on where it stopped.", code: .interruptedTransfer)
+        }
+    }
+
+    private static func failure(for error: LocalFileError) -> Failure {
+        let hint =
+            switch error {
+            case .notFound, .notRegularFile, .notFolder: "Check the path."
+            case .permissionDenied, .readOnly, .exists: "Choose another folder with --into, or change its permissions."
+            case .changedWhileReading: "Send it again once nothing writes to it."
+            case .noSpace, .quotaExceeded, .tooLarge: "Make room, or choose another folder with --into."
+            case .noFreeName: "Tidy the folder up, or choose another one with --into."
+            case .moreThanOffered, .wrongSize, .wrongDigest: "Have it sent again."
+            case .aborted, .failed: "Try again."
+            }
+        let code: ExitStatus =
+            switch error {
+            case .wrongDigest, .moreThanOffered: .insecure
+            case .wrongSize: .interruptedTransfer
+            default: .localFile
+            }
+        return Failure(printable(error.description, columns: 1000), hint: hint, code: code)
+    }
+
+    private static func failure(for error: StanzaChannelError) -> Failure {
+        switch error {
+        case .timedOut: Failure("there was no answer in time", hint: "Try again later.", code: .failed)
+        case .closed(let reason):
+            Failure(
+                "the connection to the XMPP server was lost: \(printable(reason))", hint: "Try again.",
+                code: .serverUnreachable)
+        }
+    }
+}

@@ -1,0 +1,67 @@
+import ArgumentParser
+import Glibc
+import TerminalUI
+
+/// The command line.
+@main
+struct Sleigh: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sleigh",
+        abstract: "Sends files straight from one host to another.",
+        discussion: """
+            XMPP carries the negotiation; the bytes travel directly, encrypted from end to end.
+
+              sleigh login me@example.org          asks for the password and keeps it
+              sleigh receive                       on one host
+              sleigh send big.iso you@example.org  on the other
+            """,
+        version: "0.1.0",
+        subcommands: [LoginCommand.self, ReceiveCommand.self, SendCommand.self])
+
+    static func main() async {
+        Interruption.hold()
+        let started = ContinuousClock.now
+        do {
+            let command = try parseAsRoot()
+            guard let command = command as? any SleighCommand else {
+                var command = command
+                try command.run()
+                return
+            }
+            let console = Console(command.output)
+            do {
+                try await Interruption.run { try await command.run(console, started: started) }
+            } catch {
+                let failure = ErrorReport.failure(for: error)
+                console.fail(failure)
+                Glibc.exit(failure.code.rawValue)
+            }
+        } catch {
+            let isFine = exitCode(for: error) == .success
+            let text = fullMessage(for: error)
+            (isFine ? Terminal.standardOutput : Terminal.standardError).writeLine(text)
+            Glibc.exit(isFine ? ExitStatus.done.rawValue : ExitStatus.usage.rawValue)
+        }
+    }
+}
+
+/// A command that works with the network: parsed by ArgumentParser, run by ``Sleigh/main()``.
+protocol SleighCommand: AsyncParsableCommand, Sendable {
+    /// How results and messages are shown.
+    var output: OutputOptions { get }
+
+    /// Does the work.
+    ///
+    /// - Parameter started: when the program started.
+    /// - Throws: anything ``ErrorReport`` knows.
+    func run(_ console: Console, started: ContinuousClock.Instant) async throws
+}
+
+/// The options that say what is shown, shared by every command.
+struct OutputOptions: ParsableArguments {
+    @Flag(help: "Print one JSON object a line on standard output.")
+    var json = false
+
+    @Flag(name: .shortAndLong, help: "Say what is tried, and why it fails.")
+    var verbose = false
+}

@@ -55,10 +55,14 @@ import Testing
         ("half a header", Array(valid.prefix(7)), .malformed),
         ("a question", answer([], flags: [0x01, 0]), .notAnAnswer),
         ("server failure", answer([], flags: [0x81, 0x82]), .refused(code: 2)),
-        ("more records announced", Array(valid.prefix(12) + valid.dropFirst(12).prefix(40)), .malformed),
+        (
+            "more records announced", Array(valid.prefix(12) + valid.dropFirst(12).prefix(40)), .malformed
+        ),
         ("data longer than the message", answer([service([0, 1], declared: 60000)]), .malformed),
         ("data too short for a record", answer([service([0, 10, 0])]), .malformed),
-        ("name past its data", answer([service([0, 1, 0, 2, 0, 3, 1, 97, 0], declared: 7)]), .malformed),
+        (
+            "name past its data", answer([service([0, 1, 0, 2, 0, 3, 1, 97, 0], declared: 7)]), .malformed
+        ),
         ("bytes after the name", answer([service([0, 1, 0, 2, 0, 3, 1, 97, 0, 0])]), .malformed),
         ("pointer to itself", answer([service([0, 1, 0, 2, 0, 3, 0xC0, 59])]), .malformed),
         ("pointer forwards", answer([service([0, 1, 0, 2, 0, 3, 0xC0, 0xFF])]), .malformed),
@@ -67,7 +71,9 @@ import Testing
         (
             "name too long",
             answer([
-                service([0, 1, 0, 2, 0, 3] + name(Array(repeating: "aaaaaaaaa", count: 30).joined(separator: ".")))
+                service(
+                    [0, 1, 0, 2, 0, 3] + name(Array(repeating: "aaaaaaaaa", count: 30).joined(separator: "."))
+                )
             ]),
             .malformed
         ),
@@ -83,9 +89,12 @@ import Testing
         for _ in 0..<20000 {
             var bytes = Self.valid
             for _ in 0..<Int.random(in: 1...6, using: &random) {
-                bytes[Int.random(in: bytes.indices, using: &random)] = UInt8.random(in: 0...255, using: &random)
+                bytes[Int.random(in: bytes.indices, using: &random)] = UInt8.random(
+                    in: 0...255, using: &random)
             }
-            if Bool.random(using: &random) { bytes.removeLast(Int.random(in: 0...bytes.count, using: &random)) }
+            if Bool.random(using: &random) {
+                bytes.removeLast(Int.random(in: 0...bytes.count, using: &random))
+            }
             do { #expect(try DNSAnswer(bytes).records.count <= 32) } catch { refusedCount += 1 }
         }
         #expect((1..<20000).contains(refusedCount))

@@ -3,14 +3,18 @@ import Testing
 @testable import Client
 
 @Suite struct ServerEndpointTests {
-    static func record(_ priority: UInt16, _ weight: UInt16, _ target: String, port: UInt16 = 5222) -> ServiceRecord {
+    static func record(_ priority: UInt16, _ weight: UInt16, _ target: String, port: UInt16 = 5222)
+        -> ServiceRecord
+    {
         ServiceRecord(priority: priority, weight: weight, port: port, target: target)
     }
 
     func ordered(direct: [ServiceRecord], startTLS: [ServiceRecord], seed: UInt64 = 1) -> [String] {
         var random = SplitMix64(state: seed)
-        return ServerEndpoint.ordered(domain: "example.org", direct: direct, startTLS: startTLS, using: &random)
-            .map(\.description)
+        return ServerEndpoint.ordered(
+            domain: "example.org", direct: direct, startTLS: startTLS, using: &random
+        )
+        .map(\.description)
     }
 
     @Test func withoutRecordsTheDomainItselfIsTried() {
@@ -22,7 +26,9 @@ import Testing
         #expect(ordered(direct: [Self.record(0, 0, "")], startTLS: [Self.record(0, 0, "")]) == [])
         #expect(ordered(direct: [Self.record(0, 0, "")], startTLS: []) == ["example.org:5222"])
         #expect(
-            ordered(direct: [Self.record(0, 0, "")], startTLS: [Self.record(0, 0, "a.org")]) == ["a.org:5222"])
+            ordered(direct: [Self.record(0, 0, "")], startTLS: [Self.record(0, 0, "a.org")]) == [
+                "a.org:5222"
+            ])
         #expect(
             ordered(direct: [Self.record(0, 0, "a.org", port: 443)], startTLS: [Self.record(0, 0, "")])
                 == ["tls:a.org:443"])
@@ -40,7 +46,9 @@ import Testing
     }
 
     @Test func chancesFollowTheWeights() {
-        let records = [Self.record(0, 10, "ten"), Self.record(0, 30, "thirty"), Self.record(0, 60, "sixty")]
+        let records = [
+            Self.record(0, 10, "ten"), Self.record(0, 30, "thirty"), Self.record(0, 60, "sixty"),
+        ]
         var random = SplitMix64(state: 42)
         var first: [String: Int] = [:]
         for _ in 0..<5000 {
@@ -56,7 +64,9 @@ import Testing
     @Test func noWeightIsASmallChance() {
         let records = [Self.record(0, 0, "none"), Self.record(0, 99, "most")]
         var random = SplitMix64(state: 42)
-        let first = (0..<5000).map { _ in ServiceRecord.ordered(records, by: { $0 }, using: &random)[0].target }
+        let first = (0..<5000).map { _ in
+            ServiceRecord.ordered(records, by: { $0 }, using: &random)[0].target
+        }
         #expect(1...200 ~= first.count { $0 == "none" })
     }
 
@@ -69,14 +79,17 @@ import Testing
         ("127.0.0.1:15222", "127.0.0.1", 15222, .startTLS),
         ("[::1]", "::1", 5222, .startTLS),
         ("tls:[2001:db8::7]:443", "2001:db8::7", 443, .directTLS),
-    ]) func readsWhatUsersWrite(text: String, host: String, port: Int, security: ServerEndpoint.Security) throws {
+    ]) func readsWhatUsersWrite(
+        text: String, host: String, port: Int, security: ServerEndpoint.Security
+    ) throws {
         let endpoint = try #require(ServerEndpoint(parsing: text))
         #expect(endpoint == ServerEndpoint(host: host, port: port, security: security))
         #expect(ServerEndpoint(parsing: endpoint.description) == endpoint)
     }
 
     @Test(arguments: [
-        "", ":5222", "host:", "host:0", "host:65536", "host:-1", "host:+5222", "host:52 22", "host:5222:1", "[::1",
+        "", ":5222", "host:", "host:0", "host:65536", "host:-1", "host:+5222", "host:52 22",
+        "host:5222:1", "[::1",
         "[::1]5222", "[host]:1", "::1", "tls:", "me@host", "tls://host", "a b", "host/5222",
     ]) func refusesAnythingElse(text: String) {
         #expect(ServerEndpoint(parsing: text) == nil)

@@ -17,11 +17,14 @@ final class TestProsody: Sendable {
     @TaskLocal static var running: TestProsody?
 
     static var isInstalled: Bool {
-        ["/usr/bin/prosody", "/usr/bin/openssl"].allSatisfy { FileManager.default.isExecutableFile(atPath: $0) }
+        ["/usr/bin/prosody", "/usr/bin/openssl"].allSatisfy {
+            FileManager.default.isExecutableFile(atPath: $0)
+        }
     }
 
     init() async throws {
-        folder = FileManager.default.temporaryDirectory.appending(path: "sleigh-prosody-\(UUID().uuidString)")
+        folder = FileManager.default.temporaryDirectory.appending(
+            path: "sleigh-prosody-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         (port, directPort) = try (Self.freePort(), Self.freePort())
         try Self.makeCertificates(in: folder)
@@ -36,7 +39,9 @@ final class TestProsody: Sendable {
         process.standardInput = FileHandle.nullDevice
         try process.run()
         let start = ContinuousClock.now
-        while !log.contains("Activated service 'c2s_direct_tls'") || !log.contains("Activated service 'c2s'") {
+        while !log.contains("Activated service 'c2s_direct_tls'")
+            || !log.contains("Activated service 'c2s'")
+        {
             guard process.isRunning, start.duration(to: .now) < .seconds(30) else {
                 stop()
                 throw Failure(what: "Prosody did not start: \(log)")
@@ -52,7 +57,9 @@ final class TestProsody: Sendable {
     var authorityFile: String { folder.appending(path: "ca.pem").path }
 
     /// What Prosody has written so far, at its debug level.
-    var log: String { (try? String(contentsOf: folder.appending(path: "prosody.log"), encoding: .utf8)) ?? "" }
+    var log: String {
+        (try? String(contentsOf: folder.appending(path: "prosody.log"), encoding: .utf8)) ?? ""
+    }
 
     /// Makes Prosody stand still, or go on.
     func pause() { kill(process.processIdentifier, SIGSTOP) }
@@ -67,7 +74,8 @@ final class TestProsody: Sendable {
     }
 
     private static func configuration(folder: URL, port: Int, directPort: Int) -> String {
-        let plugins = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../Prosody").path
+        let plugins = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../Prosody")
+            .path
         var text = """
             run_as_root = \(getuid() == 0)
             pidfile = "\(folder.path)/prosody.lock"
@@ -84,19 +92,22 @@ final class TestProsody: Sendable {
             c2s_require_encryption = true
             authentication = "internal_plain"
             conflict_resolve = "kick_old"
+            certificates = "\(folder.path)"
             turn_external_host = "127.0.0.1"
             turn_external_secret = "secret"
             """
         for host in hosts {
             let name = host == "wrong.test" ? "modern.test" : host
-            var tls = "key = \"\(folder.path)/\(name).key\", certificate = \"\(folder.path)/\(name).pem\""
+            var tls = "key = \"\(folder.path)/\(name).key\", certificate = \"\(folder.path)/\(name).crt\""
             if host == "old.test" { tls += ", protocol = \"tlsv1_2\"" }
             text += "\nVirtualHost \"\(host)\"\n    ssl = { \(tls) }\n"
             let scram256 = "\"SCRAM-SHA-256\", \"SCRAM-SHA-256-PLUS\""
             switch host {
-            case "sha1.test": text += "    disable_sasl_mechanisms = { \(scram256), \"SCRAM-SHA-1-PLUS\" }\n"
+            case "sha1.test":
+                text += "    disable_sasl_mechanisms = { \(scram256), \"SCRAM-SHA-1-PLUS\" }\n"
             case "plain.test":
-                text += "    disable_sasl_mechanisms = { \(scram256), \"SCRAM-SHA-1\", \"SCRAM-SHA-1-PLUS\" }\n"
+                text +=
+                    "    disable_sasl_mechanisms = { \(scram256), \"SCRAM-SHA-1\", \"SCRAM-SHA-1-PLUS\" }\n"
             default: break
             }
         }
@@ -118,16 +129,20 @@ final class TestProsody: Sendable {
         let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-batch"]
         try openssl(
             folder,
-            ["req", "-x509"] + key + ["-days", "2", "-subj", "/CN=Test", "-keyout", "ca.key", "-out", "ca.pem"])
+            ["req", "-x509"] + key + [
+                "-days", "2", "-subj", "/CN=Test", "-keyout", "ca.key", "-out", "ca.pem",
+            ])
         for host in hosts {
             let names = folder.appending(path: "\(host).ext")
             try "subjectAltName=DNS:\(host)\nbasicConstraints=critical,CA:FALSE\n"
                 .write(to: names, atomically: true, encoding: .utf8)
-            try openssl(folder, ["req"] + key + ["-subj", "/CN=\(host)", "-keyout", "\(host).key", "-out", "csr.pem"])
+            try openssl(
+                folder,
+                ["req"] + key + ["-subj", "/CN=\(host)", "-keyout", "\(host).key", "-out", "csr.pem"])
             try openssl(
                 folder,
                 ["x509", "-req", "-days", "2", "-in", "csr.pem", "-CA", "ca.pem", "-CAkey", "ca.key"]
-                    + ["-CAcreateserial", "-extfile", names.path, "-out", "\(host).pem"])
+                    + ["-CAcreateserial", "-extfile", names.path, "-out", "\(host).crt"])
         }
     }
 
@@ -164,7 +179,8 @@ final class TestProsody: Sendable {
 /// Runs a suite with a Prosody of its own.
 struct ProsodyTrait: SuiteTrait, TestScoping {
     func provideScope(
-        for test: Test, testCase: Test.Case?, performing function: @concurrent @Sendable () async throws -> Void
+        for test: Test, testCase: Test.Case?,
+        performing function: @concurrent @Sendable () async throws -> Void
     ) async throws {
         let prosody = try await TestProsody()
         defer { prosody.stop() }

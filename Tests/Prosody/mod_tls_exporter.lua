@@ -23,6 +23,7 @@ module:hook("stream-features", function (event)
 	local socket = origin.conn:socket();
 	if socket:info().protocol ~= "TLSv1.3" then return; end
 	local disabled = module:get_option_set("disable_sasl_mechanisms", { "DIGEST-MD5" });
+	if disabled:contains("SCRAM-SHA-1-PLUS") then return; end
 	handler:add_cb_handler("tls-exporter", tls_exporter);
 	handler.userdata = { ["tls-exporter"] = socket };
 	for mechanism in pairs(handler:mechanisms()) do

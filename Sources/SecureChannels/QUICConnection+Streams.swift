@@ -75,4 +75,3 @@ extension QUICConnection {
         progressed.append(stream)
     }
 }
-

@@ -296,7 +296,8 @@ package final class QUICConnection {
         settings.handshake_timeout = options.handshakeTimeout.nanoseconds
         settings.idle_timeout = options.idleTimeout.nanoseconds
         settings.stream_window = UInt64(max(options.streamWindowByteCount, 1 << 16))
-        settings.connection_window = max(UInt64(max(options.connectionWindowByteCount, 1 << 16)), settings.stream_window)
+        settings.connection_window = max(
+            UInt64(max(options.connectionWindowByteCount, 1 << 16)), settings.stream_window)
         settings.stream_count = UInt64(max(options.peerStreamCount, 0))
         settings.ack_threshold = max(options.acknowledgementThreshold, 1)
         settings.payload_size = min(max(options.payloadByteCount, 1200), 1452)

@@ -182,7 +182,7 @@ extension ByteStream {
         while offset < bytes.count {
             let block = pool.take()
             let amount = min(block.capacity, bytes.count - offset)
-            bytes.withUnsafeBytes { 
+            bytes.withUnsafeBytes {
                 block.storage.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[offset..<offset + amount]))
             }
             block.count = amount

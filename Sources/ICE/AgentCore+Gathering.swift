@@ -74,10 +74,18 @@ extension AgentCore {
         checkGathering()
     }
 
+    /// Those over UDP first, so that their candidates are not overtaken: libnice asks in this order.
+    private var turnServers: [TURNServer] {
+        let servers =
+            configuration.turnServers.filter { $0.transport == .udp }
+            + configuration.turnServers.filter { $0.transport == .tcp }
+        return Array(servers.prefix(ICEConfiguration.maximumTURNServerCount))
+    }
+
     /// Tells libnice of the TURN servers given by address; returns those given by name.
     private func addNumericRelays() -> [TURNServer] {
         var named: [TURNServer] = []
-        for server in configuration.turnServers.prefix(ICEConfiguration.maximumTURNServerCount) {
+        for server in turnServers {
             if let address = ICEAddress(ip: server.host, port: server.port) {
                 addRelay(server, at: address)
             } else {
@@ -167,7 +175,7 @@ extension AgentCore {
                 }
             }
         }
-        for server in configuration.turnServers.prefix(ICEConfiguration.maximumTURNServerCount) {
+        for server in turnServers {
             guard wantsRelay || server.transport == .udp, !isAnswering(server) else { continue }
             if gathering.unresolvedNames.contains(server.host) {
                 obstacles.append(.unresolvedName(host: server.host))

@@ -49,7 +49,8 @@ final class TURNRelay {
     }
 
     deinit {
-        process.terminate()
+        // Under the signal mask that it inherits from the test process coturn never sees SIGTERM.
+        kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
         try? FileManager.default.removeItem(at: folder)
     }

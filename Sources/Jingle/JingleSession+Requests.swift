@@ -135,6 +135,7 @@ extension JingleSession {
                 if role == .initiator { throw JingleErrorCondition.tieBreak.stanzaError }
                 continue
             }
+            if isDropping(content.id) { continue }
             _ = try entry(content.id)
             table[content.id] = nil
             removed.append(content.id)
@@ -268,11 +269,12 @@ extension JingleSession {
 
     /// The contents of a request, without those whose removal or rejection by us the peer has not seen yet.
     private func concerned(_ stanza: JingleStanza) throws(StanzaError) -> [Content] {
-        try nonEmpty(stanza.contents).filter { content in
-            table[content.id] != nil
-                || !(isWaiting(for: .contentRemove, about: content.id)
-                    || isWaiting(for: .contentReject, about: content.id))
-        }
+        try nonEmpty(stanza.contents).filter { !isDropping($0.id) }
+    }
+
+    /// True while the peer may not have seen that we removed or rejected a content.
+    private func isDropping(_ id: ContentID) -> Bool {
+        table[id] == nil && (isWaiting(for: .contentRemove, about: id) || isWaiting(for: .contentReject, about: id))
     }
 
     /// Forgets what a request of ours was about, since the peer's took its place: its failure has nothing to undo.

@@ -92,7 +92,7 @@ struct SeededGenerator: RandomNumberGenerator {
         let corpus = try corpus()
         let pool = corpus.flatMap { descendants($0) }
         var readCount = 0
-        for round in 0..<3000 {
+        for round in 0..<2000 {
             var element = corpus[round % corpus.count]
             for _ in 0...(round % 3) { element = mutator.mutate(element, pool: pool) }
             guard let stanza = try? JingleStanza(element) else { continue }
@@ -111,7 +111,7 @@ struct SeededGenerator: RandomNumberGenerator {
         corpus += JingleMessageTests.messages.map { JingleMessage(id: "m", $0).element }
         let pool = corpus.flatMap { descendants($0) }
         var readCount = 0
-        for round in 0..<3000 {
+        for round in 0..<2000 {
             let element = mutator.mutate(corpus[round % corpus.count], pool: pool)
             guard let message = try? JingleMessage(element) else { continue }
             readCount += 1
@@ -128,7 +128,7 @@ struct SeededGenerator: RandomNumberGenerator {
         let corpus = try corpus()
         let pool = corpus.flatMap { descendants($0) }
         var resultCount = 0
-        for _ in 0..<40 {
+        for _ in 0..<80 {
             var ends = try Ends()
             if Bool.random(using: &random) { try ends.start() } else { try ends.initiate([Sample.content()]) }
             let side: Ends.Side = Bool.random(using: &random) ? .alice : .bob
@@ -162,7 +162,7 @@ struct SeededGenerator: RandomNumberGenerator {
 
     /// Two honest machines with random commands on both sides, and stanzas on the way: they never stop understanding
     /// each other, and end with the same contents.
-    @Test(arguments: 20..<40 as Range<UInt64>)
+    @Test(arguments: 20..<36 as Range<UInt64>)
     func honestPeersAgree(seed: UInt64) throws {
         var random = SeededGenerator(state: seed)
         var ends = try Ends()
@@ -183,8 +183,19 @@ struct SeededGenerator: RandomNumberGenerator {
         #expect(contents[0]?.map(\.id) == contents[1]?.map(\.id))
         #expect(contents[0]?.map(\.senders) == contents[1]?.map(\.senders))
         #expect(contents[0]?.map(\.transport?.namespace) == contents[1]?.map(\.transport?.namespace))
-        let surprises = ends.transcript.filter { !$0.contains("-") ? !$0.hasSuffix(": result") : false }
-        #expect(surprises.isEmpty, "\(surprises)")
+        // Only what crossed on the way is refused: with what lost a tie-break goes what was said about it since, and a
+        // candidate may come too late for its transport.
+        let lost = Set(
+            ends.refusals.flatMap { stanza, word in
+                word == "tie-break" && stanza.action == .contentAdd ? stanza.contents.map(\.id) : []
+            })
+        for (stanza, word) in ends.refusals {
+            switch word {
+            case "tie-break", "unknown-session": break
+            case "out-of-order": #expect(stanza.action == .transportInfo)
+            default: #expect(stanza.contents.allSatisfy { lost.contains($0.id) }, "\(word) \(stanza)")
+            }
+        }
     }
 
     /// One command, chosen at random, which may be refused.
@@ -195,7 +206,7 @@ struct SeededGenerator: RandomNumberGenerator {
             return
         }
         let id = content.id
-        let name = "n\(UInt.random(in: 0..<6, using: &random))"
+        let name = "n\(UInt.random(in: 0..<1_000_000, using: &random))"
         try? ends.command(side) { session throws(JingleCommandError) in
             switch number {
             case 0: try session.addContents([Sample.content(name, by: role)])

@@ -52,13 +52,15 @@ public final class XMLStreamParser {
         }
         self.context = context
         context.pointee.userData = Unmanaged.passUnretained(self).toOpaque()
-        let options = XML_PARSE_NONET.rawValue | XML_PARSE_NOERROR.rawValue | XML_PARSE_NOWARNING.rawValue
-        xmlCtxtUseOptions(context, Int32(options))
+        // NOENT makes `&amp;` in attributes a plain "&"; there are no other entities it could replace.
+        let options = [XML_PARSE_NOENT, XML_PARSE_NONET, XML_PARSE_NOERROR, XML_PARSE_NOWARNING]
+        xmlCtxtUseOptions(context, options.reduce(0) { $0 | Int32($1.rawValue) })
         // Without this libxml2 would guess UTF-16 and others from the first bytes.
         xmlSwitchEncoding(context, XML_CHAR_ENCODING_UTF8)
     }
 
     deinit {
+        xmlFreeDoc(context.pointee.myDoc)
         xmlFreeParserCtxt(context)
     }
 
@@ -93,6 +95,9 @@ public final class XMLStreamParser {
         guard failure == nil, !ended else { return }
         failure = error
         events.append(.failed(error))
+        // At once, also out of a callback: libxml2 would go on, and even store the entities that a document type
+        // declares.
+        xmlStopParser(context)
         open = []
         text = []
     }
@@ -103,7 +108,6 @@ public final class XMLStreamParser {
         case XML_ERR_UNDECLARED_ENTITY, XML_WAR_UNDECLARED_ENTITY: .restricted(.entityReference)
         case XML_ERR_RESERVED_XML_NAME: .restricted(.processingInstruction)
         case XML_ERR_UNSUPPORTED_ENCODING, XML_ERR_UNKNOWN_ENCODING: .unsupportedEncoding
-        case XML_ERR_NAME_TOO_LONG: .limitExceeded(.nameLength)
         default: .notWellFormed
         }
     }
@@ -170,7 +174,8 @@ extension XMLStreamParser {
         } catch {
             return fail(error)
         }
-        if open.count == 1 { finish(.header(open[0])) }
+        // libxml2 reports a start tag before it has taken its ">".
+        if open.count == 1 { finish(.header(open[0]), consumedByteCount: xmlByteConsumed(context) + 1) }
     }
 
     private func elementEnded() {
@@ -182,7 +187,7 @@ extension XMLStreamParser {
             ended = true
             events.append(.end)
         case 1:
-            finish(.stanza(element))
+            finish(.stanza(element), consumedByteCount: xmlByteConsumed(context))
         default:
             open[open.count - 1].append(element)
         }
@@ -205,12 +210,11 @@ extension XMLStreamParser {
     }
 
     /// Reports a finished part, and starts to count the bytes of the next.
-    private func finish(_ event: XMLStreamEvent) {
-        let consumed = xmlByteConsumed(context)
-        guard consumed - finishedByteCount <= limits.stanzaByteCount else {
+    private func finish(_ event: XMLStreamEvent, consumedByteCount: Int) {
+        guard consumedByteCount - finishedByteCount <= limits.stanzaByteCount else {
             return fail(.limitExceeded(.stanzaSize))
         }
-        finishedByteCount = consumed
+        finishedByteCount = consumedByteCount
         events.append(event)
     }
 

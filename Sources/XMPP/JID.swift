@@ -62,6 +62,7 @@ public struct JID: Sendable, Hashable, CustomStringConvertible {
         JID(local: local, domain: domain, resource: resource)
     }
 
+    /// The address as text.
     public var description: String {
         (local.map { $0 + "@" } ?? "") + domain + (resource.map { "/" + $0 } ?? "")
     }

@@ -8,7 +8,10 @@ public struct Password: Sendable, Hashable, CustomStringConvertible, CustomDebug
         self.text = text
     }
 
+    /// The same for every password.
     public var description: String { "(password)" }
+    /// The same for every password.
     public var debugDescription: String { description }
+    /// Shows nothing.
     public var customMirror: Mirror { Mirror(self, children: []) }
 }

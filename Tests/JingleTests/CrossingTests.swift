@@ -188,6 +188,66 @@ import XMPP
         #expect(ends.alice.sessions.receiveFailure(.unanswered, for: key, in: id).isEmpty)
     }
 
+    @Test(arguments: [JingleRequestFailure.unanswered, .refused(StanzaError(.notAcceptable, kind: .cancel))])
+    func anAddedContentThatWasNotTakenIsGone(failure: JingleRequestFailure) throws {
+        let (end, actions) = try failed(failure) { s throws(JingleCommandError) in
+            try s.addContents([Sample.content("g")])
+        }
+        #expect(actions.first == .event(.requestFailed(.contentAdd, [g], failure)))
+        #expect(end.contents.map(\.id) == [f])
+        // Without an answer the peer may have it, and is told.
+        guard failure == .unanswered else {
+            #expect(actions.count == 1)
+            return
+        }
+        guard case .request(_, let stanza)? = actions.last else { throw IncompleteTest() }
+        #expect(stanza.action == .contentRemove && stanza.contents.map(\.id) == [g])
+    }
+
+    @Test func acceptancesThatFailLeaveNothingInDoubt() throws {
+        let failure = JingleRequestFailure.refused(StanzaError(.internalServerError, kind: .cancel))
+        var ends = try Ends()
+        try ends.start()
+        try ends.command(.alice) { s throws(JingleCommandError) in try s.addContents([Sample.content("g")]) }
+        try ends.settle()
+        var session = try #require(ends.session(.bob))
+        guard case .request(let key, _)? = try session.acceptContents([Sample.answer(Sample.content("g"))]).first else {
+            throw IncompleteTest()
+        }
+        let actions = session.receiveFailure(failure, for: key)
+        #expect(actions.first == .event(.requestFailed(.contentAccept, [g], failure)))
+        guard case .request(_, let remove)? = actions.last else { throw IncompleteTest() }
+        #expect(remove.action == .contentRemove)
+        #expect(session.contents.map(\.id) == [f])
+
+        var fresh = try Ends()
+        try fresh.initiate([Sample.content()])
+        var pending = try #require(fresh.session(.bob))
+        guard case .request(let acceptKey, _)? = try pending.accept([Sample.answer(Sample.content())]).first else {
+            throw IncompleteTest()
+        }
+        let ending = pending.receiveFailure(failure, for: acceptKey)
+        #expect(ending.last == .event(.ended(.failed(.sessionAccept, failure))))
+        guard case .request(_, let terminate)? = ending.first else { throw IncompleteTest() }
+        #expect(terminate.action == .sessionTerminate && pending.isEnded)
+    }
+
+    @Test func everyRequestHasItsOwnKey() throws {
+        let (first, actions) = try JingleSession.initiate(
+            [Sample.content()], sid: "x", from: try #require(Sample.alice), to: try #require(Sample.bob))
+        var session = first
+        let more = try session.sendInfo(nil) + session.sendInfo(nil)
+        let keys = (actions + more).compactMap { if case .request(let key, _) = $0 { key } else { nil } }
+        #expect(keys.count == 3 && Set(keys).count == 3)
+        // An answer counts once.
+        #expect(
+            session.receiveFailure(.unanswered, for: keys[1]) == [.event(.requestFailed(.sessionInfo, [], .unanswered))]
+        )
+        #expect(session.receiveFailure(.unanswered, for: keys[1]).isEmpty)
+        #expect(session.receiveResult(for: keys[2]).isEmpty)
+        #expect(session.receiveFailure(.unanswered, for: keys[2]).isEmpty)
+    }
+
     /// Alice's session after a command of hers has failed, and what follows.
     private func failed(
         _ failure: JingleRequestFailure,

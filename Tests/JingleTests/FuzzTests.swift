@@ -128,7 +128,7 @@ struct SeededGenerator: RandomNumberGenerator {
         let corpus = try corpus()
         let pool = corpus.flatMap { descendants($0) }
         var resultCount = 0
-        for _ in 0..<80 {
+        for _ in 0..<25 {
             var ends = try Ends()
             if Bool.random(using: &random) { try ends.start() } else { try ends.initiate([Sample.content()]) }
             let side: Ends.Side = Bool.random(using: &random) ? .alice : .bob
@@ -157,7 +157,7 @@ struct SeededGenerator: RandomNumberGenerator {
                 #expect(ends.session(side)?.contents.isEmpty != true)
             }
         }
-        #expect(resultCount > 100)
+        #expect(resultCount > 25)
     }
 
     /// Two honest machines with random commands on both sides, and stanzas on the way: they never stop understanding

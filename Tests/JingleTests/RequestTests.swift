@@ -69,6 +69,13 @@ import XMPP
             state: .offering, action: "session-accept", inside: content("<description xmlns='other'/>" + quic),
             answer: "bad-request"),
         Case(state: .accepted, action: "session-fly", answer: "bad-request"),
+        // One wrong content spoils the request, and the right one before it stays as it was.
+        Case(state: .accepted, action: "content-remove", inside: content + unknown, answer: "bad-request"),
+        Case(
+            state: .accepted, action: "content-modify",
+            inside: "<content name='f' senders='none'/>" + unknown, answer: "bad-request"),
+        Case(
+            state: .offering, action: "session-accept", inside: content(quic) + unknown, answer: "bad-request"),
         // Information that is not understood.
         Case(state: .accepted, action: "session-info", inside: "<ringing xmlns='x'/>", answer: "unsupported-info"),
         Case(state: .offered, action: "session-info", inside: "<ringing xmlns='x'/>", answer: "unsupported-info"),

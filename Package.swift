@@ -89,7 +89,7 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
-            name: "FileTransferTests", dependencies: ["FileTransfer", "Transports", "SecureChannels"],
+            name: "FileTransferTests", dependencies: ["FileTransfer", "Transports", "SecureChannels", "XMPP"],
             swiftSettings: settings),
         .testTarget(name: "TerminalUITests", dependencies: ["TerminalUI"], swiftSettings: settings),
         .testTarget(name: "EndToEndTests", dependencies: ["sleigh", "LinkEmulator"], swiftSettings: settings),

@@ -57,7 +57,8 @@ struct OutgoingFile: Sendable {
         for await event in session.events {
             switch event {
             case .accepted(let contents):
-                guard let answer = contents.first(where: { $0.id == content }), case .iceQUIC(let remote)? = answer.transport
+                guard let answer = contents.first(where: { $0.id == content }),
+                    case .iceQUIC(let remote)? = answer.transport
                 else { throw TransferError.protocolViolation("the answer holds no transport for the file") }
                 try transport.receive(remote)
                 report(.accepted(by: session.peer))

@@ -146,7 +146,8 @@ public final class ICEQUICTransport: Sendable {
                 throw .unusableDescription("other ICE credentials than before")
             }
             if known == nil {
-                guard let iceCredentials = ICECredentials(usernameFragment: credentials.ufrag, password: credentials.pwd)
+                guard
+                    let iceCredentials = ICECredentials(usernameFragment: credentials.ufrag, password: credentials.pwd)
                 else { throw .unusableDescription("ICE credentials that are none") }
                 state.withLock { $0.remoteCredentials = credentials }
                 agent.setRemote(iceCredentials)

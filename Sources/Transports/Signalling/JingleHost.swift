@@ -116,7 +116,8 @@ public actor JingleHost {
         guard let id = reaction.session else { return }
         if case .event(.offered(let contents))? = reaction.actions.first {
             let offer = Offer(session: open(id), contents: contents)
-            if case .enqueued = offered.yield(offer) {} else {
+            if case .enqueued = offered.yield(offer) {
+            } else {
                 await terminate(id, Reason(.busy))
             }
             perform(Array(reaction.actions.dropFirst()), in: id)

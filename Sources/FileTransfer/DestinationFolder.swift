@@ -30,6 +30,8 @@ public final class DestinationFolder: Sendable {
         guard fstatvfs(folder.raw, &status) == 0 else {
             throw .failed(action: "examine", path: path, error: SystemError(errno))
         }
+        // Some network file systems do not know.
+        if status.f_blocks == 0 { return .max }
         return UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue
     }
 
@@ -137,13 +139,13 @@ public final class DestinationFolder: Sendable {
         _ part: PartFile, as name: LocalFileName, existing: ExistingFile
     ) throws(LocalFileError) -> String {
         fchmod(part.file.raw, fileMode)
-        part.removeMark()
         do {
             try part.file.synchronise()
         } catch {
             throw .writing(part.path, folder: self, needed: nil, error)
         }
         let final = try rename(part.name, to: name, existing)
+        part.removeMark()
         do {
             try folder.synchronise()
         } catch {

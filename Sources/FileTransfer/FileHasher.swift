@@ -13,7 +13,7 @@ final class FileHasher: @unchecked Sendable {
     let value = Outcome<[UInt8]>()
 
     private let file: OwnedDescriptor
-    private let path: String
+    private let fault: @Sendable (SourceChange) -> LocalFileError
     private let limit: Int
     private let check: @Sendable () throws(LocalFileError) -> Void
     private let lock = ThreadLock()
@@ -29,17 +29,17 @@ final class FileHasher: @unchecked Sendable {
     /// Starts the thread.
     ///
     /// - Parameters:
-    ///   - path: names the file in errors.
     ///   - available: how many bytes of the file are there already and will not change.
     ///   - limit: how many blocks may wait to be hashed.
+    ///   - fault: the error to report when the file cannot be read as it should.
     ///   - check: run after the last byte; says whether what was read from the file can be trusted.
     init(
-        file: OwnedDescriptor, path: String, available: UInt64, algorithm: DigestAlgorithm, pool: BlockPool,
-        limit: Int = 4,
+        file: OwnedDescriptor, available: UInt64, algorithm: DigestAlgorithm, pool: BlockPool, limit: Int = 4,
+        fault: @escaping @Sendable (SourceChange) -> LocalFileError,
         check: @escaping @Sendable () throws(LocalFileError) -> Void = {}
     ) throws(SystemError) {
         self.file = file
-        self.path = path
+        self.fault = fault
         self.available = available
         self.limit = limit
         self.check = check
@@ -99,10 +99,10 @@ final class FileHasher: @unchecked Sendable {
                 do {
                     block.count = try file.read(into: storage, at: offset)
                 } catch {
-                    return cancel(.changedWhileReading(path: path, change: .unreadable(error)))
+                    return cancel(fault(.unreadable(error)))
                 }
                 if block.count < count {
-                    return cancel(.changedWhileReading(path: path, change: .shrank))
+                    return cancel(fault(.shrank))
                 }
                 digest.update(block.bytes)
             case .end?:

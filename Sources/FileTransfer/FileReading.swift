@@ -23,8 +23,9 @@ public final class FileReading: Sendable {
         let original = Original(file: file, path: path, byteCount: fileByteCount, modified: modified)
         do throws(SystemError) {
             let hasher = try FileHasher(
-                file: file, path: path, available: range.lowerBound, algorithm: algorithm, pool: blocks
-            ) { () throws(LocalFileError) in try original.check() }
+                file: file, available: range.lowerBound, algorithm: algorithm, pool: blocks,
+                fault: { .changedWhileReading(path: path, change: $0) },
+                check: { () throws(LocalFileError) in try original.check() })
             self.hasher = hasher
             let reader = Reader(original: original, range: range, queue: queue, hasher: hasher, blocks: blocks)
             do {

@@ -1,4 +1,3 @@
-internal import CLinux
 internal import Glibc
 internal import SecureChannels
 internal import Synchronization
@@ -50,7 +49,7 @@ public final class FileSink: Sendable {
 
     private enum State {
         case ready
-        case writing(Writer)
+        case writing(SinkWriter)
         case finished
         case aborted(Remainder)
     }
@@ -80,7 +79,7 @@ public final class FileSink: Sendable {
         self.algorithm = algorithm
         self.blocks = blocks
         progress = Mutex(Progress(offset: part.byteCount))
-        try makeRoom()
+        try makeRoom(from: part.byteCount)
     }
 
     deinit {
@@ -109,7 +108,7 @@ public final class FileSink: Sendable {
             guard case .ready = progress.state else { preconditionFailure("begin(at:) comes before the first block") }
             progress.offset = offset
         }
-        try makeRoom()
+        try makeRoom(from: offset)
     }
 
     /// Queues a block to be written behind the ones before; returns as soon as the queue has room.
@@ -206,115 +205,37 @@ public final class FileSink: Sendable {
     }
 
     /// Checks and reserves the space for the rest of the file.
-    private func makeRoom() throws(LocalFileError) {
+    private func makeRoom(from offset: UInt64) throws(LocalFileError) {
         guard let size = offer.byteCount else { return }
         guard size <= UInt64(Int64.max) else { throw .tooLarge(name: name.string) }
-        let allocated = part.allocatedByteCount
-        let needed = size - min(size, allocated)
+        let needed = size - min(size, part.allocatedByteCount(above: offset))
         let free = try folder.freeByteCount()
         if needed > free { throw .noSpace(folder: folder.path, needed: needed, free: free) }
         do {
-            try part.reserve(size)
+            try part.reserve(offset..<size)
         } catch {
-            try? part.truncate(to: part.byteCount)
+            try? part.truncate(to: offset)
             throw .writing(part.path, folder: folder, needed: needed, error)
         }
     }
 
     /// The threads; started by the first block, or by the end of an empty file.
-    private func writer() throws(LocalFileError) -> Writer {
+    private func writer() throws(LocalFileError) -> SinkWriter {
         let (folder, part, algorithm, blocks) = (folder, part, algorithm, blocks)
         let name = name.string
-        let result = progress.withLock { progress -> Result<Writer, LocalFileError> in
+        let result = progress.withLock { progress -> Result<SinkWriter, LocalFileError> in
             switch progress.state {
             case .writing(let writer): return .success(writer)
             case .finished, .aborted: return .failure(.aborted(name: name))
             case .ready:
                 let offset = progress.offset
                 let result = Result { () throws(LocalFileError) in
-                    try Writer(folder: folder, part: part, offset: offset, algorithm: algorithm, blocks: blocks)
+                    try SinkWriter(folder: folder, part: part, offset: offset, algorithm: algorithm, blocks: blocks)
                 }
                 if case .success(let writer) = result { progress.state = .writing(writer) }
                 return result
             }
         }
         return try result.get()
-    }
-}
-
-/// A file that arrived.
-public struct ReceivedFile: Sendable, Hashable {
-    /// The name it has now.
-    public let name: String
-    /// The folder's path and the name.
-    public let path: String
-    /// The size in bytes.
-    public let byteCount: UInt64
-    /// The digest of its bytes.
-    public let digest: [UInt8]
-    /// Whether the peer gave a digest, which then was the same.
-    public let isVerified: Bool
-}
-
-/// The writing thread of a sink.
-private final class Writer: Sendable {
-    let queue = BoundedQueue<Block>(limit: 4)
-    let hasher: FileHasher
-    /// The size of the file when all is written.
-    let written = Outcome<UInt64>()
-
-    /// After how many bytes the kernel is told to start writing to the disk, so that not everything is left to the end.
-    private static let writebackByteCount: UInt64 = 16 << 20
-
-    init(
-        folder: DestinationFolder, part: PartFile, offset: UInt64, algorithm: DigestAlgorithm, blocks: BlockPool
-    ) throws(LocalFileError) {
-        do throws(SystemError) {
-            let hasher = try FileHasher(
-                file: part.file, path: part.path, available: offset, algorithm: algorithm, pool: blocks)
-            self.hasher = hasher
-            let (queue, written) = (queue, written)
-            do {
-                try WorkerThread.start {
-                    Self.run(folder: folder, part: part, from: offset, queue: queue, hasher: hasher, written: written)
-                }
-            } catch {
-                hasher.cancel(.aborted(name: part.path))
-                throw error
-            }
-        } catch {
-            throw .failed(action: "start", path: "a thread", error: error)
-        }
-    }
-
-    func abandon() {
-        queue.finish()
-        hasher.cancel(.aborted(name: "the file"))
-    }
-
-    private static func run(
-        folder: DestinationFolder, part: PartFile, from start: UInt64, queue: BoundedQueue<Block>, hasher: FileHasher,
-        written: Outcome<UInt64>
-    ) {
-        var offset = start
-        var atDisk = start
-        while let block = queue.take() {
-            do {
-                try part.file.write(block.bytes, at: offset)
-            } catch {
-                let error = LocalFileError.writing(part.path, folder: folder, needed: nil, error)
-                queue.abandon(throwing: error)
-                hasher.cancel(error)
-                return written.settle(.failure(error))
-            }
-            hasher.pass(block, at: offset)
-            offset += UInt64(block.count)
-            if offset - atDisk >= writebackByteCount {
-                _ = sleigh_start_writeback(part.file.raw, Int64(atDisk), Int64(offset - atDisk))
-                atDisk = offset
-            }
-        }
-        hasher.finish(byteCount: offset)
-        written.settle(.success(offset))
     }
 }

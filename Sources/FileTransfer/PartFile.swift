@@ -59,8 +59,8 @@ struct PartFile: Sendable {
         }
     }
 
-    /// How much of the disk the start of the file and what is reserved behind it take already, in bytes.
-    var allocatedByteCount: UInt64 {
+    /// How much of the disk the first bytes and what is reserved behind them take already, in bytes.
+    func allocatedByteCount(above byteCount: UInt64) -> UInt64 {
         guard byteCount > 0, let status = try? file.status() else { return 0 }
         return max(byteCount, UInt64(max(0, status.st_blocks)) * 512)
     }
@@ -68,10 +68,10 @@ struct PartFile: Sendable {
     /// Lets others write to the part.
     func unlock() { flock(file.raw, LOCK_UN) }
 
-    /// Reserves space up to a size; a file system that cannot is fine.
-    func reserve(_ size: UInt64) throws(SystemError) {
-        guard size > byteCount, let end = Int64(exactly: size) else { return }
-        if sleigh_reserve(file.raw, Int64(byteCount), end - Int64(byteCount)) != 0 {
+    /// Reserves space for bytes to come; a file system that cannot is fine.
+    func reserve(_ range: Range<UInt64>) throws(SystemError) {
+        guard !range.isEmpty else { return }
+        if sleigh_reserve(file.raw, Int64(range.lowerBound), Int64(range.count)) != 0 {
             if [ENOSPC, EDQUOT, EFBIG].contains(errno) { throw SystemError(errno) }
         }
     }

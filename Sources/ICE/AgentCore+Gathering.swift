@@ -9,20 +9,14 @@ extension AgentCore {
         var isLibraryDone = false
         var localFamilies: Set<ICEAddress.Family> = []
         var candidates: [LocalCandidate] = []
-        var relayCount = 0
-        var relayAddresses: [RelayAddress] = []
+        /// In libnice's order, one entry an address.
+        var relays: [TURNServer] = []
         var pendingNames = 0
         var unresolvedNames: Set<String> = []
         var stunServer: STUNServer?
         var start: ContinuousClock.Instant?
         /// How long the library took; long means that some server did not answer.
         var duration: Duration?
-    }
-
-    /// One address of a TURN server as handed to libnice.
-    struct RelayAddress {
-        let server: TURNServer
-        let address: ICEAddress
     }
 
     /// Gathering takes this long when a server does not answer (see the STUN timers).
@@ -75,15 +69,23 @@ extension AgentCore {
         if addresses.isEmpty {
             gathering.unresolvedNames.insert(host)
             // libnice forgets to say that it is done if there was nothing else to gather.
-            if gathering.relayCount == 0 { gathering.isLibraryDone = true }
+            if gathering.relays.isEmpty { gathering.isLibraryDone = true }
         }
         checkGathering()
+    }
+
+    /// Those over UDP first, so that their candidates are not overtaken: libnice asks in this order.
+    private var turnServers: [TURNServer] {
+        let servers =
+            configuration.turnServers.filter { $0.transport == .udp }
+            + configuration.turnServers.filter { $0.transport == .tcp }
+        return Array(servers.prefix(ICEConfiguration.maximumTURNServerCount))
     }
 
     /// Tells libnice of the TURN servers given by address; returns those given by name.
     private func addNumericRelays() -> [TURNServer] {
         var named: [TURNServer] = []
-        for server in configuration.turnServers.prefix(ICEConfiguration.maximumTURNServerCount) {
+        for server in turnServers {
             if let address = ICEAddress(ip: server.host, port: server.port) {
                 addRelay(server, at: address)
             } else {
@@ -113,7 +115,7 @@ extension AgentCore {
 
     /// Before gathering or after: libnice then asks the server at once.
     private func addRelay(_ server: TURNServer, at address: ICEAddress) {
-        guard gathering.relayCount < ICEConfiguration.maximumTURNServerCount, address.port != 0,
+        guard gathering.relays.count < ICEConfiguration.maximumTURNServerCount, address.port != 0,
             gathering.localFamilies.contains(address.family)
         else { return }
         let type = server.transport == .udp ? NICE_RELAY_TYPE_TURN_UDP : NICE_RELAY_TYPE_TURN_TCP
@@ -121,8 +123,7 @@ extension AgentCore {
             nice_agent_set_relay_info(
                 agent, stream, 1, address.ip, guint(address.port), server.username, server.password, type) != 0
         else { return }
-        gathering.relayCount += 1
-        gathering.relayAddresses.append(RelayAddress(server: server, address: address))
+        gathering.relays.append(server)
         gathering.isLibraryDone = false
     }
 
@@ -174,7 +175,7 @@ extension AgentCore {
                 }
             }
         }
-        for server in configuration.turnServers.prefix(ICEConfiguration.maximumTURNServerCount) {
+        for server in turnServers {
             guard wantsRelay || server.transport == .udp, !isAnswering(server) else { continue }
             if gathering.unresolvedNames.contains(server.host) {
                 obstacles.append(.unresolvedName(host: server.host))
@@ -187,10 +188,9 @@ extension AgentCore {
     }
 
     private func isAnswering(_ server: TURNServer) -> Bool {
-        let addresses = gathering.relayAddresses.filter { $0.server == server }.map(\.address)
-        return gathering.candidates.contains { candidate in
-            guard candidate.relayTransport == server.transport, let address = candidate.server else { return false }
-            return addresses.contains(address)
+        gathering.candidates.contains { candidate in
+            guard let index = candidate.relayIndex, gathering.relays.indices.contains(index) else { return false }
+            return gathering.relays[index] == server
         }
     }
 }

@@ -2,15 +2,14 @@ internal import CNice
 internal import Glibc
 
 /// A candidate of ours with what only this side knows of it.
+///
+/// libnice 0.1.21 forgets the server in the candidates it hands out (asking for it is a crash), so what is wanted to
+/// know of it is read from the priority, as its `agent/candidate.c` composes it.
 struct LocalCandidate: Sendable {
     /// libnice's type preference for a relayed candidate that is reached over UDP; over TCP it is 20.
     private static let relayOverUDPPreference: UInt32 = 30
 
     let candidate: ICECandidate
-    /// The STUN or TURN server that gave it.
-    let server: ICEAddress?
-    /// For a relayed candidate, what carries the bytes to the server.
-    let relayTransport: TURNServer.Transport?
 
     /// Copies what libnice found; `nil` for what is of no use to a peer.
     init?(_ pointer: UnsafePointer<NiceCandidate>) {
@@ -18,19 +17,18 @@ struct LocalCandidate: Sendable {
             !(candidate.address.isLinkLocal && candidate.address.family == .ipv6)
         else { return nil }
         self.candidate = candidate
-        var server = NiceAddress()
-        switch candidate.kind {
-        case .relayed:
-            nice_candidate_relay_address(pointer, &server)
-            self.server = ICEAddress(server)
-            self.relayTransport = candidate.priority >> 24 == Self.relayOverUDPPreference ? .udp : .tcp
-        case .serverReflexive:
-            self.server = nice_candidate_stun_server_address(pointer, &server) != 0 ? ICEAddress(server) : nil
-            self.relayTransport = nil
-        case .host, .peerReflexive:
-            self.server = nil
-            self.relayTransport = nil
-        }
+    }
+
+    /// For a relayed candidate, what carries the bytes to the server.
+    var relayTransport: TURNServer.Transport? {
+        guard candidate.kind == .relayed else { return nil }
+        return candidate.priority >> 24 == Self.relayOverUDPPreference ? .udp : .tcp
+    }
+
+    /// For a relayed candidate, the server's place in the order in which libnice was told of them: bits 6 to 8 of the
+    /// local preference.
+    var relayIndex: Int? {
+        candidate.kind == .relayed ? Int(candidate.priority >> 14 & 7) : nil
     }
 
     /// As above, for what libnice hands out as mutable.

@@ -6,8 +6,8 @@ extension JingleSession {
     ///
     /// - Parameter answers: the contents to accept, with this side's descriptions and transports; those left out
     ///   are rejected by that.
-    /// - Throws: `JingleCommandError` when we are not the responder of a pending session, or an answer has no
-    ///   transport or is to no offer.
+    /// - Throws: `JingleCommandError` when we are not the responder of a pending session, or an answer is to no
+    ///   offer, or has another transport.
     public mutating func accept(_ answers: [Content]) throws(JingleCommandError) -> [Action] {
         guard role == .responder, state == .pending else { throw .outOfOrder }
         try checkRoomForRequest()
@@ -16,7 +16,9 @@ extension JingleSession {
         for answer in answers {
             guard var entry = table[answer.id] else { throw .unknownContent(answer.id) }
             guard answer.id.creator == .initiator, entry.status != .accepted else { throw .outOfOrder }
-            guard answer.transport != nil else { throw .invalidContent(answer.id) }
+            guard let transport = answer.transport, entry.isNegotiating(transport) else {
+                throw .invalidContent(answer.id)
+            }
             entry.status = .accepted
             table[answer.id] = entry
         }
@@ -55,7 +57,7 @@ extension JingleSession {
 
     /// Accepts contents the peer added (content-accept), with this side's descriptions and transports.
     ///
-    /// - Throws: `JingleCommandError` when a content was not added by the peer, or has no transport.
+    /// - Throws: `JingleCommandError` when a content was not added by the peer, or an answer has another transport.
     public mutating func acceptContents(_ answers: [Content]) throws(JingleCommandError) -> [Action] {
         try checkRoomForRequest()
         guard !answers.isEmpty else { throw .noContents }
@@ -63,7 +65,9 @@ extension JingleSession {
         for answer in answers {
             guard var entry = table[answer.id] else { throw .unknownContent(answer.id) }
             guard answer.id.creator != role, entry.status == .offered(.later) else { throw .outOfOrder }
-            guard answer.transport != nil else { throw .invalidContent(answer.id) }
+            guard let transport = answer.transport, entry.isNegotiating(transport) else {
+                throw .invalidContent(answer.id)
+            }
             entry.status = .accepted
             table[answer.id] = entry
         }

@@ -135,6 +135,7 @@ extension JingleSession {
                 if role == .initiator { throw JingleErrorCondition.tieBreak.stanzaError }
                 continue
             }
+            if isDropping(content.id) { continue }
             _ = try entry(content.id)
             table[content.id] = nil
             removed.append(content.id)
@@ -203,80 +204,20 @@ extension JingleSession {
         return actions
     }
 
-    // MARK: Transports
-
-    private func receiveTransportInfo(_ stanza: JingleStanza) throws(StanzaError) -> [Action] {
-        var actions: [Action] = []
-        for content in try concerned(stanza) {
-            let entry = try entry(content.id)
-            let transport = try transport(of: content)
-            guard entry.isNegotiating(transport) else { throw JingleErrorCondition.outOfOrder.stanzaError }
-            actions.append(.event(.transportInfo(content.id, transport)))
-        }
-        return actions
-    }
-
-    private mutating func receiveReplace(_ stanza: JingleStanza) throws(StanzaError) -> [Action] {
-        var actions: [Action] = []
-        for content in try concerned(stanza) {
-            let transport = try transport(of: content)
-            switch try entry(content.id).replacement {
-            case .none: break
-            case .proposed(_, by: role.opposite): throw JingleErrorCondition.outOfOrder.stanzaError
-            case .proposed:
-                // Both sides want another transport. The initiator's proposal counts (§ 7.2.16).
-                if role == .initiator { throw JingleErrorCondition.tieBreak.stanzaError }
-                overrule(.transportReplace, about: content.id)
-                actions.append(.event(.transportReplaceRejected(content.id, nil)))
-            }
-            table[content.id]?.replacement = .proposed(transport, by: role.opposite)
-            actions.append(.event(.transportReplaceOffered(content.id, transport)))
-        }
-        return actions
-    }
-
-    private mutating func receiveTransportAccept(_ stanza: JingleStanza) throws(StanzaError) -> [Action] {
-        var actions: [Action] = []
-        for content in try concerned(stanza) {
-            guard let proposed = try entry(content.id).transportProposed(by: role) else {
-                throw JingleErrorCondition.outOfOrder.stanzaError
-            }
-            let transport = try transport(of: content)
-            guard transport.namespace == proposed.namespace else {
-                throw JingleSyntaxError.invalid("transport").stanzaError
-            }
-            table[content.id]?.content.transport = proposed
-            table[content.id]?.replacement = .none
-            actions.append(.event(.transportReplaceAccepted(content.id, transport)))
-        }
-        return actions
-    }
-
-    private mutating func receiveTransportReject(_ stanza: JingleStanza) throws(StanzaError) -> [Action] {
-        var actions: [Action] = []
-        for content in try concerned(stanza) {
-            guard try entry(content.id).transportProposed(by: role) != nil else {
-                throw JingleErrorCondition.outOfOrder.stanzaError
-            }
-            table[content.id]?.replacement = .none
-            actions.append(.event(.transportReplaceRejected(content.id, stanza.reason)))
-        }
-        return actions
-    }
-
     // MARK: Checks
 
     /// The contents of a request, without those whose removal or rejection by us the peer has not seen yet.
-    private func concerned(_ stanza: JingleStanza) throws(StanzaError) -> [Content] {
-        try nonEmpty(stanza.contents).filter { content in
-            table[content.id] != nil
-                || !(isWaiting(for: .contentRemove, about: content.id)
-                    || isWaiting(for: .contentReject, about: content.id))
-        }
+    func concerned(_ stanza: JingleStanza) throws(StanzaError) -> [Content] {
+        try nonEmpty(stanza.contents).filter { !isDropping($0.id) }
+    }
+
+    /// True while the peer may not have seen that we removed or rejected a content.
+    private func isDropping(_ id: ContentID) -> Bool {
+        table[id] == nil && (isWaiting(for: .contentRemove, about: id) || isWaiting(for: .contentReject, about: id))
     }
 
     /// Forgets what a request of ours was about, since the peer's took its place: its failure has nothing to undo.
-    private mutating func overrule(_ action: JingleAction, about id: ContentID) {
+    mutating func overrule(_ action: JingleAction, about id: ContentID) {
         for (key, request) in pendingRequests where request.action == action {
             pendingRequests[key]?.contents.removeAll { $0 == id }
         }
@@ -287,14 +228,14 @@ extension JingleSession {
         return contents
     }
 
-    private func entry(_ id: ContentID) throws(StanzaError) -> ContentTable.Entry {
+    func entry(_ id: ContentID) throws(StanzaError) -> ContentTable.Entry {
         guard let entry = table[id] else {
             throw StanzaError(.badRequest, kind: .cancel, text: "no such content")
         }
         return entry
     }
 
-    private func transport(of content: Content) throws(StanzaError) -> ContentTransport {
+    func transport(of content: Content) throws(StanzaError) -> ContentTransport {
         guard let transport = content.transport else { throw JingleSyntaxError.missing("transport").stanzaError }
         return transport
     }

@@ -79,7 +79,8 @@ public struct JingleSession: Sendable {
         try session.table.offer(contents, by: .initiator, .withSession)
         var stanza = JingleStanza(.sessionInitiate, sid: sid, contents: contents)
         stanza.initiator = localAddress
-        return (session, [session.request(stanza)])
+        let actions = [session.request(stanza)]
+        return (session, actions)
     }
 
     /// Takes a session-initiate. The session is `nil` when the request is refused.

@@ -9,7 +9,7 @@ struct ServerName {
     init(_ name: String) throws(TLSError) {
         var text = name
         if text.hasPrefix("["), text.hasSuffix("]") { text = String(text.dropFirst().dropLast()) }
-        var address = in6_addr()
+        var address: (UInt64, UInt64) = (0, 0)
         isAddress = inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1
         if !isAddress {
             let isHostName =

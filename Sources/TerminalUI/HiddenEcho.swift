@@ -24,7 +24,9 @@ struct HiddenEcho: ~Copyable {
         var replaced: [(signal: Int32, action: sigaction)] = []
         for signal in Self.fatalSignals {
             var before = sigaction()
-            guard sigaction(signal, nil, &before) == 0, before.isDefault else { continue }
+            guard sigaction(signal, nil, &before) == 0 else { continue }
+            // Swift's runtime shows a backtrace on SIGQUIT; that is not a handler of the program's own.
+            guard before.isDefault || signal == SIGQUIT else { continue }
             var action = sigaction()
             action.__sigaction_handler.sa_handler = restoreAndEnd
             sigaction(signal, &action, nil)

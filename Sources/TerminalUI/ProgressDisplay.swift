@@ -3,7 +3,7 @@ internal import Synchronization
 /// Shows the progress of transfers on one stream, and writes messages there without the two getting mixed up.
 ///
 /// All that is written to that stream while a transfer runs goes through here. Keep ``run()`` running beside the
-/// transfer, so that the time left and stalls are shown when no bytes move.
+/// transfer: it does the drawing.
 public final class ProgressDisplay: Sendable {
     private struct State {
         var line: ProgressLine?
@@ -12,6 +12,8 @@ public final class ProgressDisplay: Sendable {
 
     private let terminal: Terminal
     private let state = Mutex(State())
+    /// Held while something is written, so that ``update(byteCount:)`` never waits for a terminal that was stopped.
+    private let output = Mutex(())
 
     /// Creates a display that shows nothing yet.
     public init(_ terminal: Terminal = .standardError) { self.terminal = terminal }
@@ -25,45 +27,42 @@ public final class ProgressDisplay: Sendable {
     public func begin(name: String, total: UInt64?, byteCount: UInt64 = 0) {
         let style = terminal.canRedraw ? ProgressLine.Style.redrawn : .plain
         change { line, now in
-            if var before = line { terminal.write(before.clear()) }
+            let erasure = line?.clear() ?? ""
             line = ProgressLine(name: name, total: total, byteCount: byteCount, style: style, at: now)
+            return erasure
         }
     }
 
-    /// Notes how much of the whole is there now. Cheap enough to be called for every block.
+    /// Notes how much of the whole is there now. Cheap enough to be called for every block; draws nothing.
     public func update(byteCount: UInt64) {
-        change { line, now in line?.update(byteCount: byteCount, at: now) }
+        state.withLock { $0.line?.update(byteCount: byteCount, at: .now) }
     }
 
     /// Notes the path the bytes take, printable.
     public func show(path: String) {
-        change { line, _ in line?.path = path }
+        state.withLock { $0.line?.path = path }
     }
 
     /// Writes a message of one or more lines above the progress.
     public func message(_ text: String) {
-        change { line, _ in
-            terminal.write((line?.clear() ?? "") + text + "\n")
-        }
+        change { line, _ in (line?.clear() ?? "") + text + "\n" }
     }
 
     /// Ends the progress of the transfer; what it looked like stays only where lines are plain.
     public func end() {
-        state.withLock { state in
-            if var line = state.line { terminal.write(line.finish(at: .now)) }
-            state.line = nil
+        change { line, now in
+            defer { line = nil }
+            return line?.finish(at: now) ?? ""
         }
     }
 
     /// Keeps the line off the screen for as long as the closure runs, so that a question can be asked.
     public func paused<Value>(_ body: () async throws -> Value) async rethrows -> Value {
-        state.withLock { state in
-            terminal.write(state.line?.clear() ?? "")
-            state.pauses += 1
-        }
+        state.withLock { $0.pauses += 1 }
+        change { line, _ in line?.clear() ?? "" }
         defer {
             state.withLock { $0.pauses -= 1 }
-            change { _, _ in }
+            draw()
         }
         return try await body()
     }
@@ -71,16 +70,23 @@ public final class ProgressDisplay: Sendable {
     /// Redraws as time passes, until the calling task is cancelled.
     public func run() async {
         while (try? await Task.sleep(for: ProgressLine.redrawInterval)) != nil {
-            change { _, _ in }
+            draw()
         }
     }
 
-    private func change(_ body: (inout ProgressLine?, ContinuousClock.Instant) -> Void) {
-        state.withLock { state in
-            let now = ContinuousClock.now
-            body(&state.line, now)
-            guard state.pauses == 0 else { return }
-            if let text = state.line?.draw(columns: terminal.columns, at: now) { terminal.write(text) }
+    private func draw() { change { _, _ in "" } }
+
+    /// Changes the line, and writes what the closure returns and then the line if that is due.
+    private func change(_ body: (inout ProgressLine?, ContinuousClock.Instant) -> String) {
+        output.withLock { _ in
+            let columns = terminal.columns
+            let text = state.withLock { state in
+                let now = ContinuousClock.now
+                let text = body(&state.line, now)
+                guard state.pauses == 0 else { return text }
+                return text + (state.line?.draw(columns: columns, at: now) ?? "")
+            }
+            if !text.isEmpty { terminal.write(text) }
         }
     }
 }

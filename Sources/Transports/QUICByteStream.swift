@@ -269,7 +269,8 @@ public final class QUICByteStream: ByteStream {
 
     private func waitForData() async throws {
         try await wait(
-            .read, onWait: { state in
+            .read,
+            onWait: { state in
                 // The thread keeps a block that is not full to itself until somebody asks.
                 guard state.hasPartial, !state.isDirty else { return false }
                 state.isDirty = true

@@ -12,7 +12,11 @@ final class QUICLoop: QUICConnectionDelegate {
         /// Until the header is complete the peer's stream is known to nobody else.
         var header: StreamHeaderParser?
         var headerByteCount: UInt64 = 0
-        var filling: Block?
+        /// The block being filled, where its next byte goes and how much room is left. Its count is set when it is
+        /// handed over.
+        private(set) var filling: Block?
+        private var cursor: UnsafeMutableRawPointer?
+        private var room = 0
         var isFresh = false
         var isEnded = false
         var lastDelivery: UInt64 = 0
@@ -21,6 +25,32 @@ final class QUICLoop: QUICConnectionDelegate {
         init(_ stream: QUICByteStream, _ engineStream: QUICStream) {
             self.stream = stream
             self.engineStream = engineStream
+        }
+
+        /// Copies what fits; `true` when the block is full.
+        func fill(_ source: inout UnsafeRawBufferPointer, from pool: BlockPool) -> Bool {
+            if room == 0 {
+                let block = pool.take()
+                filling = block
+                cursor = block.storage.baseAddress
+                room = block.capacity
+            }
+            guard let cursor, let start = source.baseAddress else { return false }
+            let amount = min(source.count, room)
+            cursor.copyMemory(from: start, byteCount: amount)
+            self.cursor = cursor + amount
+            room -= amount
+            source = UnsafeRawBufferPointer(rebasing: source[amount...])
+            return room == 0
+        }
+
+        /// Gives up the block with what is in it.
+        func takeFilling() -> Block? {
+            guard let block = filling.take() else { return nil }
+            block.count = block.capacity - room
+            room = 0
+            cursor = nil
+            return block
         }
     }
 
@@ -198,7 +228,7 @@ final class QUICLoop: QUICConnectionDelegate {
         if work.creditByteCount > 0 { engine.credit(work.creditByteCount, on: feed.engineStream) }
         if work.endsNow { engine.end(feed.engineStream) }
         if let code = work.resetCode {
-            feed.filling = nil
+            _ = feed.takeFilling()
             feed.isEnded = true
             engine.reset(feed.engineStream, code: code)
         } else if feed.filling != nil {
@@ -290,7 +320,7 @@ final class QUICLoop: QUICConnectionDelegate {
 
     /// Throws away what a reset stream has left.
     private func drop(_ engineStream: QUICStream) {
-        feed(of: engineStream)?.filling = nil
+        _ = feed(of: engineStream)?.takeFilling()
         engine.returnCredit(engineStream)
     }
 
@@ -371,24 +401,9 @@ final class QUICLoop: QUICConnectionDelegate {
     }
 
     private func fill(_ feed: Feed, _ bytes: UnsafeRawBufferPointer) {
-        guard var source = bytes.baseAddress else { return }
-        var left = bytes.count
-        while left > 0 {
-            let block = feed.filling ?? core.pool.take()
-            let amount = min(left, block.capacity - block.count)
-            UnsafeMutableRawBufferPointer(rebasing: block.storage[block.count...])
-                .copyMemory(from: UnsafeRawBufferPointer(start: source, count: amount))
-            block.count += amount
-            source += amount
-            left -= amount
-            if block.count == block.capacity {
-                feed.filling = nil
-                feed.lastDelivery = now
-                feed.stream.deliver(block)
-            } else {
-                feed.filling = block
-                noteFresh(feed)
-            }
+        var rest = bytes
+        while rest.count > 0 {
+            if feed.fill(&rest, from: core.pool) { flush(feed) } else { noteFresh(feed) }
         }
     }
 
@@ -399,8 +414,7 @@ final class QUICLoop: QUICConnectionDelegate {
     }
 
     private func flush(_ feed: Feed) {
-        guard let block = feed.filling else { return }
-        feed.filling = nil
+        guard let block = feed.takeFilling() else { return }
         feed.lastDelivery = now
         feed.stream.deliver(block)
     }

@@ -60,6 +60,7 @@ public final class XMLStreamParser {
     }
 
     deinit {
+        xmlFreeDoc(context.pointee.myDoc)
         xmlFreeParserCtxt(context)
     }
 
@@ -94,6 +95,9 @@ public final class XMLStreamParser {
         guard failure == nil, !ended else { return }
         failure = error
         events.append(.failed(error))
+        // At once, also out of a callback: libxml2 would go on, and even store the entities that a document type
+        // declares.
+        xmlStopParser(context)
         open = []
         text = []
     }

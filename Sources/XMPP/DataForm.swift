@@ -15,24 +15,16 @@ public struct DataForm: Sendable, Hashable {
         public var values: [String]
     }
 
-    /// The kind of form: `result` for what an entity tells.
-    public var type: String
     /// The fields that have a name, in document order.
     public var fields: [Field]
 
     /// Reads an `<x/>` element; `nil` when it is another element.
     public init?(_ element: XMLElement) {
         guard element.matches("x", namespace: Self.namespace) else { return nil }
-        type = element["type"] ?? ""
         fields = element.all("field").compactMap { field in
             field["var"].map { name in
                 Field(name: name, type: field["type"], values: field.all("value").map(\.text))
             }
         }
-    }
-
-    /// The values of a field; empty when there is no such field.
-    public func values(_ name: String) -> [String] {
-        fields.first { $0.name == name }?.values ?? []
     }
 }

@@ -7,7 +7,7 @@ public struct Hash: Sendable, Hashable {
     public static let namespace = "urn:xmpp:hashes:2"
 
     /// The functions by their registered names.
-    public enum Algorithm: String, Sendable, Hashable, CaseIterable {
+    public enum Algorithm: String, Sendable, Hashable {
         case sha1 = "sha-1"
         case sha256 = "sha-256"
         case sha512 = "sha-512"

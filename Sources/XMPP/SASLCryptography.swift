@@ -16,12 +16,4 @@ public enum SASLHashFunction: String, Sendable, Hashable {
     case sha1 = "SHA-1"
     /// SHA-256, for SCRAM-SHA-256 (RFC 7677).
     case sha256 = "SHA-256"
-
-    /// The length of the hash, in bytes.
-    public var byteCount: Int {
-        switch self {
-        case .sha1: 20
-        case .sha256: 32
-        }
-    }
 }

@@ -3,7 +3,7 @@ internal import XML
 /// The server's refusal of a log-in (RFC 6120 § 6.5).
 public struct SASLFailure: Error, Sendable, Hashable {
     /// The defined conditions.
-    public enum Condition: String, Sendable, Hashable, CaseIterable {
+    public enum Condition: String, Sendable, Hashable {
         case aborted
         case accountDisabled = "account-disabled"
         case credentialsExpired = "credentials-expired"

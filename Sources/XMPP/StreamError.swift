@@ -3,7 +3,7 @@ public import XML
 /// A stream error, after which the stream is over (RFC 6120 § 4.9).
 public struct StreamError: Error, Sendable, Hashable {
     /// The defined conditions (RFC 6120 § 4.9.3).
-    public enum Condition: String, Sendable, Hashable, CaseIterable {
+    public enum Condition: String, Sendable, Hashable {
         case badFormat = "bad-format"
         case badNamespacePrefix = "bad-namespace-prefix"
         case conflict

@@ -92,6 +92,8 @@ public struct StreamNegotiation: Sendable {
     }
 
     /// The parser found something.
+    ///
+    /// The call that answers a SCRAM challenge derives a key, which with the most iterations accepted takes seconds.
     public mutating func received(_ event: XMLStreamEvent) -> [Action] {
         if case .finished = state { return [] }
         switch event {

@@ -13,7 +13,7 @@ public struct Timestamp: Sendable, Hashable {
     /// Reads a DateTime (XEP-0082 § 3.2) or the legacy format (§ 4); `nil` when it is neither.
     public init?(_ text: String) {
         var scanner = Scanner(text: Array(text.utf8))
-        guard let year = scanner.number(digits: 4) else { return nil }
+        guard let year = scanner.number(digits: 4), year > 0 else { return nil }
         let isLegacy = !scanner.skip("-")
         guard let month = scanner.number(digits: 2), (1...12).contains(month), isLegacy || scanner.skip("-"),
             let day = scanner.number(digits: 2), (1...Self.dayCount(ofMonth: month, year)).contains(day),

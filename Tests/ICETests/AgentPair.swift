@@ -6,6 +6,11 @@ struct AgentPair {
     let initiator: ICEAgent
     let responder: ICEAgent
 
+    init(initiator: ICEAgent, responder: ICEAgent) {
+        self.initiator = initiator
+        self.responder = responder
+    }
+
     init(
         loop: ICELoop, initiator: ICEConfiguration = .loopback, responder: ICEConfiguration = .loopback
     ) throws {

@@ -88,7 +88,8 @@ import XMPP
 
     @Test func liberviasChecksumIsUnderstood() throws {
         let stanzas = try Fixture.payloads("libervia-to-dino-s5b-direct.xml", namespace: Jingle.namespace)
-        let payload = try #require(try stanzas.map { try JingleStanza($0) }.first { $0.action == .sessionInfo }?.payload.first)
+        let payload = try #require(
+            try stanzas.map { try JingleStanza($0) }.first { $0.action == .sessionInfo }?.payload.first)
         guard case .checksum(let reference, let file) = try SessionInfo(payload) else {
             Issue.record("not a checksum")
             return
@@ -128,7 +129,8 @@ import XMPP
                     }
                 }
                 if stanza.action == .transportAccept {
-                    let transports = stanza.contents.compactMap { content in content.transport.map { (content.id, $0) } }
+                    let transports = stanza.contents.compactMap { content in content.transport.map { (content.id, $0) }
+                    }
                     _ = try sessions?.command(id) { session throws(JingleCommandError) in
                         try session.acceptTransports(transports)
                     }

@@ -19,6 +19,9 @@ struct Ends {
     let sid = "s1"
     /// Every request and answer delivered, as `alice: session-initiate` or `bob: result`.
     var transcript: [String] = []
+    /// Every request that was refused, and with what.
+    var refusals: [(JingleStanza, String)] = []
+    private var requests: [String: JingleStanza] = [:]
     private var idCount = 0
 
     init() throws {
@@ -92,6 +95,7 @@ struct Ends {
         let side: Side = sender == .alice ? .bob : .alice
         switch iq.content {
         case .set(let element):
+            requests[iq.id] = try JingleStanza(element)
             transcript.append("\(sender): \(element["action"] ?? "?")")
             let reaction = self[side].sessions.receive(iq)
             self[side].outbox.append(reaction.answer)
@@ -106,6 +110,7 @@ struct Ends {
             transcript.append("\(sender): \(word)")
             let open = self[side].open.removeValue(forKey: iq.id)
             let (id, key) = try #require(open)
+            if let request = requests[iq.id] { refusals.append((request, word)) }
             perform(self[side].sessions.receiveFailure(.refused(error), for: key, in: id), in: id, at: side)
         case .get:
             Issue.record("a machine sent a get")

@@ -38,7 +38,8 @@ enum Fixture {
         var kept = ""
         for (opening, closing) in [("<?", "?>"), ("<!--", "-->")] {
             kept = ""
-            while let start = rest.firstRange(of: opening), let end = rest[start.upperBound...].firstRange(of: closing) {
+            while let start = rest.firstRange(of: opening), let end = rest[start.upperBound...].firstRange(of: closing)
+            {
                 kept += rest[..<start.lowerBound]
                 rest = rest[end.upperBound...]
             }

@@ -40,7 +40,8 @@ func report(_ side: String, _ byteCount: Int, _ seconds: Double, _ cpu: Double, 
     let rate = Double(byteCount) * 8 / seconds / 1e6
     print(
         side, "\(Int(rate)) Mbit/s", "CPU \(Double(Int(cpu / gibibytes * 100)) / 100) s/GiB",
-        "\(Double(Int(seconds * 100)) / 100) s", "peak \(peakMebibytes()) MiB", "payload \(statistics.payloadByteCount)",
+        "\(Double(Int(seconds * 100)) / 100) s", "peak \(peakMebibytes()) MiB",
+        "payload \(statistics.payloadByteCount)",
         "lost \(statistics.lostPacketCount) of \(statistics.sentPacketCount) packets")
 }
 

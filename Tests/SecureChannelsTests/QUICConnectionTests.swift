@@ -28,7 +28,8 @@ import Testing
         let answer = try #require(link.server.opened.first)
         link.server.write(down, to: answer)
         link.server.connection.end(answer)
-        #expect(link.run(seconds: 300) { link.server.closedStreams.contains(0) && link.client.closedStreams.contains(0) })
+        #expect(
+            link.run(seconds: 300) { link.server.closedStreams.contains(0) && link.client.closedStreams.contains(0) })
         #expect(link.server.received[0] == up)
         #expect(link.client.received[0] == down)
         #expect(link.server.ended == [0])

@@ -164,8 +164,9 @@ final class TestProsody: Sendable {
     static func freePort() async throws -> Int {
         let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .bind(host: "127.0.0.1", port: 0).get()
-        defer { server.close(promise: nil) }
-        guard let port = server.localAddress?.port else { throw Failure(what: "no free port") }
+        let port = server.localAddress?.port
+        try await server.close()
+        guard let port else { throw Failure(what: "no free port") }
         return port
     }
 }

@@ -85,7 +85,8 @@ let package = Package(
         .testTarget(
             name: "ClientTests",
             dependencies: [
-                "Client", "SecureChannels", "XMPP", "XML", .product(name: "Logging", package: "swift-log"),
+                "Client", "SecureChannels", "XMPP", "XML", nio("NIOCore"), nio("NIOEmbedded"), nio("NIOPosix"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .testTarget(

@@ -32,7 +32,7 @@ enum ErrorReport {
     private static func failure(for error: ClientError) -> Failure {
         let hint: String? =
             switch error {
-            case .notAnAccount: "Write the account like you@example.org."
+            case .notAnAccount, .domainNotASCII: "Write the account like you@example.org."
             case .dnsFailed, .noService: "Check the address; --server HOST:PORT connects without asking DNS."
             case .connectFailed, .timedOut(.connecting, _): "Check the network, and the server with --server HOST:PORT."
             case .tlsFailed(_, .certificateRefused):
@@ -47,7 +47,7 @@ enum ErrorReport {
             }
         switch error {
         case .cancelled: return Failure("interrupted", code: .interruptedByUser)
-        case .notAnAccount: return Failure(error.description, hint: hint, code: .usage)
+        case .notAnAccount, .domainNotASCII: return Failure(error.description, hint: hint, code: .usage)
         case .tlsFailed(_, .authorityFileUnusable): return Failure(error.description, hint: hint, code: .localFile)
         default: return Failure(error.description, hint: hint, code: .serverUnreachable)
         }

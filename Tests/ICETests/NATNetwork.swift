@@ -137,7 +137,7 @@ final class NATNetwork {
             + ["--listening-ip=203.0.113.1", "--relay-ip=203.0.113.1", "--lt-cred-mech", "--realm=test.invalid"]
             + ["--user=\(TURNRelay.username):\(TURNRelay.password)", "--no-tls", "--no-dtls", "--no-cli"]
             + [
-                "--verbose", "--simple-log", "--log-file=/tmp/ice-turn/turn.log", "--pidfile=/dev/null",
+                "--log-file=stdout", "--pidfile=/dev/null",
                 "--userdb=/tmp/ice-nat-\(getpid()).db",
             ]
         turn.standardOutput = FileHandle.nullDevice

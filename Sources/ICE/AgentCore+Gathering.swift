@@ -177,6 +177,13 @@ extension AgentCore {
         }
         for server in turnServers {
             guard wantsRelay || server.transport == .udp, !isAnswering(server) else { continue }
+            // libnice keeps one relayed candidate for each address of a server, the first to come. With another one
+            // there, silence is told from that by the time it took.
+            if turnServers.contains(where: { $0.host == server.host && isAnswering($0) }),
+                server.transport == .tcp || !tookLong
+            {
+                continue
+            }
             if gathering.unresolvedNames.contains(server.host) {
                 obstacles.append(.unresolvedName(host: server.host))
             } else {

@@ -1,5 +1,4 @@
 // urn:sleigh:jingle:transports:ice-quic:0, as Wire/ICE-QUIC.md describes it.
-import Glibc
 public import ICE
 public import Jingle
 public import SecureChannels
@@ -37,6 +36,7 @@ public final class ICEQUICTransport: Sendable {
     private let role: JingleRole
     private let certificate: DeviceCertificate
     private let agent: ICEAgent
+    private let takeover: SocketTakeover
     private let state = Mutex(State())
     private let candidatesChanged: (AsyncStream<Void>, AsyncStream<Void>.Continuation)
     private let gathered: (AsyncStream<Void>, AsyncStream<Void>.Continuation)
@@ -72,6 +72,7 @@ public final class ICEQUICTransport: Sendable {
         } catch {
             throw .unavailable("ICE cannot be started: \(error)")
         }
+        takeover = SocketTakeover(isControlling: role == .initiator)
         candidatesChanged = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         gathered = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         outcome = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -96,7 +97,11 @@ public final class ICEQUICTransport: Sendable {
                 gathered.1.yield()
                 candidatesChanged.1.yield()
             case .selectedPair(let pair):
-                outcome.1.yield(.selected(pair))
+                // A relay may still give way to a direct pair; a direct one is good enough to begin with.
+                if case .direct = pair.path { outcome.1.yield(.selected(pair)) }
+            case .stateChanged(.ready):
+                takeover.noteReady()
+                if let pair = agent.selectedPair { outcome.1.yield(.selected(pair)) }
             case .failed(let obstacles):
                 outcome.1.yield(.failed(obstacles))
             case .stateChanged:
@@ -175,10 +180,7 @@ public final class ICEQUICTransport: Sendable {
                 let count = (try? agent.send(batch, segmentByteCount: segmentByteCount)) ?? 0
                 return min(batch.count, count * segmentByteCount)
             },
-            takeOver: {
-                guard let socket = agent.takeOverSocket() else { return nil }
-                return SocketDatagramPath(socket)
-            },
+            takeOver: { [takeover] roundTripTime in takeover.attempt(agent, roundTripTime) },
             close: { agent.close() })
         guard let path else { throw Failure.unavailable("no descriptor left") }
         agent.setReceiveHandler { path.deliver($0) }
@@ -248,19 +250,6 @@ public final class ICEQUICTransport: Sendable {
             ice.candidates = candidates
             return ICEQUICTransportDescription(ice: ice, isGatheringComplete: state.isGatheringComplete)
         }
-    }
-}
-
-extension SocketDatagramPath {
-    /// Goes on with the socket of a selected pair.
-    convenience init?(_ socket: ICESocket) {
-        let descriptor = fcntl(socket.descriptor, F_DUPFD_CLOEXEC, 0)
-        guard descriptor >= 0 else { return nil }
-        var remote = socket.remote
-        let address = withUnsafeBytes(of: &remote) { bytes in
-            SocketAddress(UnsafeRawBufferPointer(rebasing: bytes[..<Int(socket.remoteByteCount)]))
-        }
-        self.init(descriptor: descriptor, remote: address)
     }
 }
 

@@ -83,12 +83,16 @@ final class QUICLoop: QUICConnectionDelegate {
     private var isClosed = false
     private var statisticsTime: UInt64 = 0
     private var deliveryDue: UInt64 = .max
+    /// When to ask the path for its socket.
+    private var pathChangeDue: UInt64 = .max
 
     /// A reader of a busy stream gets a block that is not full after this time in nanoseconds.
     private static let deliveryInterval: UInt64 = 1_000_000
     private static let statisticsInterval: UInt64 = 50_000_000
     /// How soon to try again on a path that does not say when it has room.
     private static let retryInterval: UInt64 = 1_000_000
+    /// How soon to ask a path again that does not give its socket yet.
+    private static let pathChangeInterval: UInt64 = 20_000_000
     /// What a stream with an unreadable header is reset with.
     private static let malformedHeaderCode: UInt64 = 1
     /// What a stream is reset with when nobody accepts the ones before it.
@@ -138,6 +142,7 @@ final class QUICLoop: QUICConnectionDelegate {
             if engine.expiry <= now { engine.handleExpiry(now: now) }
             handleRequests()
             handleEvents()
+            if now >= pathChangeDue { changePath() }
             send()
             handleEvents()
             deliverFresh()
@@ -179,7 +184,7 @@ final class QUICLoop: QUICConnectionDelegate {
     private func sleep(polling: Bool) -> Bool {
         guard core.takeNothing() else { return true }
         // While the path is full the engine's timer is of no use: it may only say that it could send.
-        let deadline = min(unsent.isEmpty ? engine.expiry : now + Self.retryInterval, deliveryDue)
+        let deadline = min(unsent.isEmpty ? engine.expiry : now + Self.retryInterval, deliveryDue, pathChangeDue)
         var timeout: Int64 = -1
         if polling {
             timeout = 0
@@ -269,7 +274,7 @@ final class QUICLoop: QUICConnectionDelegate {
             switch event {
             case .handshakeCompleted: break
             case .established:
-                changePath()
+                pathChangeDue = now
                 core.noteEstablished()
                 openStreams()
             case .streamsAvailable: openStreams()
@@ -292,11 +297,16 @@ final class QUICLoop: QUICConnectionDelegate {
     }
 
     private func changePath() {
-        guard let socket = path.takeOver() else { return }
-        // Nothing is added to the old path any more; what it holds comes first.
-        while receive() {}
-        path.close()
-        path = socket
+        switch path.takeOver(roundTripTime: engine.statistics.smoothedRTT ?? .zero) {
+        case .done(let socket):
+            pathChangeDue = .max
+            // Nothing is added to the old path any more; what it holds comes first.
+            while receive() {}
+            path.close()
+            path = socket
+        case .later: pathChangeDue = now + Self.pathChangeInterval
+        case .never: pathChangeDue = .max
+        }
     }
 
     private func welcome(_ engineStream: QUICStream) {

@@ -155,7 +155,7 @@ struct IncomingFile: Sendable {
                     try await sink.write(block)
                     let count = Int64(sink.offset)
                     position.advance(to: count)
-                    report(.progress(byteCount: count, roundTripTime: channel.statistics.smoothedRTT))
+                    report(.progress(byteCount: count, connection.path))
                 }
                 report(.verifying)
                 let digest = try await sink.digest()

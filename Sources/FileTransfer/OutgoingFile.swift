@@ -1,6 +1,5 @@
 // XEP-0234 § 4 and § 8: one file on its way out, from the offer to the receiver's confirmation.
 import Jingle
-import SecureChannels
 import Transports
 import XMPP
 
@@ -102,7 +101,7 @@ struct OutgoingFile: Sendable {
         let firstByte = ContinuousClock.now
         let digest: [UInt8]
         do {
-            digest = try await copy(range, to: channel)
+            digest = try await copy(range, over: connection)
         } catch let error as ByteStreamError {
             await channel.close()
             throw TransferError(error, peer: session.peer, byteCount: position.byteCount)
@@ -122,10 +121,12 @@ struct OutgoingFile: Sendable {
     }
 
     /// Sends the range and returns the whole file's digest, once the peer's QUIC has everything.
-    private func copy(_ range: FileDescription.Range, to channel: QUICChannel) async throws -> [UInt8] {
+    private func copy(
+        _ range: FileDescription.Range, over connection: ICEQUICTransport.Connection
+    ) async throws -> [UInt8] {
         let reading = try source.read(from: range.offset, byteCount: range.length, blocks: service.blocks)
         defer { reading.cancel() }
-        let stream = try await channel.openStream(contentName: content.name)
+        let stream = try await connection.channel.openStream(contentName: content.name)
         do {
             var byteCount = Int64(range.offset)
             while let block = try await reading.next() {
@@ -133,12 +134,12 @@ struct OutgoingFile: Sendable {
                 try await stream.write(block)
                 let arrived = byteCount - Int64(stream.unacknowledgedByteCount)
                 position.advance(to: max(arrived, Int64(range.offset)))
-                report(.progress(byteCount: position.byteCount, roundTripTime: channel.statistics.smoothedRTT))
+                report(.progress(byteCount: position.byteCount, connection.path))
             }
             position.finish()
             try await stream.finish()
             position.advance(to: byteCount)
-            report(.progress(byteCount: byteCount, roundTripTime: channel.statistics.smoothedRTT))
+            report(.progress(byteCount: byteCount, connection.path))
             return try await reading.digest()
         } catch {
             stream.reset(code: StreamErrorCode(ending: error).rawValue)

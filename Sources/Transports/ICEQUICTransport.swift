@@ -26,12 +26,22 @@ public final class ICEQUICTransport: Sendable {
     public struct Connection: Sendable {
         /// The connection, authenticated on both sides.
         public let channel: QUICChannel
-        /// The path it takes.
-        public let path: PathReport
+        fileprivate let transport: ICEQUICTransport
+        /// What it began with.
+        fileprivate let pair: ICESelectedPair
+
+        /// The path it takes now: ICE may have found a better one since it began.
+        public var path: PathReport {
+            var report = PathReport(transport.state.withLock { $0.pair } ?? pair)
+            report.roundTripTime = channel.statistics.smoothedRTT
+            return report
+        }
     }
 
     /// How long the first description waits for candidates that need a server's answer.
     private static let patience = Duration.milliseconds(150)
+    /// How long a relay waits for a direct pair: for a check that was lost, and its repetition after 500 ms.
+    private static let relayPatience = Duration.milliseconds(800)
 
     private let role: JingleRole
     private let certificate: DeviceCertificate
@@ -55,6 +65,7 @@ public final class ICEQUICTransport: Sendable {
         var remoteCredentials: ICEUDPTransportDescription.Credentials?
         var remoteFingerprint: Fingerprint?
         var handshakeRole: FingerprintDescription.HandshakeRole?
+        var pair: ICESelectedPair?
         var localSetup = FingerprintDescription.Setup.actpass
     }
 
@@ -97,11 +108,10 @@ public final class ICEQUICTransport: Sendable {
                 gathered.1.yield()
                 candidatesChanged.1.yield()
             case .selectedPair(let pair):
-                // A relay may still give way to a direct pair; a direct one is good enough to begin with.
-                if case .direct = pair.path { outcome.1.yield(.selected(pair)) }
+                state.withLock { $0.pair = pair }
+                outcome.1.yield(.selected(pair))
             case .stateChanged(.ready):
                 takeover.noteReady()
-                if let pair = agent.selectedPair { outcome.1.yield(.selected(pair)) }
             case .failed(let obstacles):
                 outcome.1.yield(.failed(obstacles))
             case .stateChanged:
@@ -188,9 +198,7 @@ public final class ICEQUICTransport: Sendable {
             let channel = try await QUICChannel.connect(
                 role: handshakeRole == .server ? .server : .client, certificate: certificate,
                 peerFingerprint: fingerprint, path: path)
-            var report = PathReport(pair)
-            report.roundTripTime = channel.statistics.smoothedRTT
-            return Connection(channel: channel, path: report)
+            return Connection(channel: channel, transport: self, pair: pair)
         } catch ByteStreamError.peerNotAuthenticated {
             throw Failure.peerNotAuthenticated
         } catch let error as ByteStreamError {
@@ -203,7 +211,27 @@ public final class ICEQUICTransport: Sendable {
         agent.close()
     }
 
+    /// Waits for the pair to begin with: the first, but a relay only when no direct pair turns up soon after.
     private func selectedPair() async throws -> ICESelectedPair {
+        let first = try await nextPair()
+        if case .direct = first.path { return first }
+        return try await withThrowingTaskGroup(of: ICESelectedPair.self) { group in
+            defer { group.cancelAll() }
+            group.addTask {
+                while true {
+                    let pair = try await self.nextPair()
+                    if case .direct = pair.path { return pair }
+                }
+            }
+            group.addTask {
+                try await Task.sleep(for: Self.relayPatience)
+                return first
+            }
+            return try await group.next() ?? first
+        }
+    }
+
+    private func nextPair() async throws -> ICESelectedPair {
         for await outcome in outcome.0 {
             switch outcome {
             case .selected(let pair): return pair

@@ -178,14 +178,14 @@ final class AgentCore: @unchecked Sendable {
         let parked = g_main_context_new()
         nice_agent_attach_recv(agent, stream, 1, parked, datagramIgnored, nil)
         g_main_context_unref(parked)
-        close(isReading: false)
+        if sending.withLock({ $0.close() }) { tearDown(isReading: false) }
         return (descriptor, pair.remote.address)
     }
 
     /// Begins the teardown; further calls do nothing. From any thread.
-    func close(isReading: Bool = true) {
+    func close() {
         guard sending.withLock({ $0.close() }) else { return }
-        loop.perform { self.tearDown(isReading: isReading) }
+        loop.perform { self.tearDown(isReading: true) }
     }
 
     private func tearDown(isReading: Bool) {

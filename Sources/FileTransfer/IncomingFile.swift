@@ -146,45 +146,39 @@ struct IncomingFile: Sendable {
         do {
             var firstByte: ContinuousClock.Instant?
             let (name, stream) = try await channel.acceptStream()
-            do {
-                guard name == content.id.name else {
-                    throw TransferError.protocolViolation("the peer opened a stream for another content")
-                }
-                while let block = try await stream.read() {
-                    if firstByte == nil { firstByte = .now }
-                    try await sink.write(block)
-                    let count = Int64(sink.offset)
-                    position.advance(to: count)
-                    report(.progress(byteCount: count, connection.path))
-                }
-                report(.verifying)
-                let digest = try await sink.digest()
-                let expected = try await expectedDigest(over: channel)
-                let received = try await sink.finish(expecting: expected)
-                let first = firstByte ?? .now
-                let summary = TransferSummary(
-                    name: received.name, peer: offerer, byteCount: Int64(received.byteCount),
-                    transferredByteCount: Int64(received.byteCount - offset), duration: .now - first,
-                    timeToFirstByte: first - started, sha256: hexadecimal(digest), path: connection.path)
-                try await session.sendInfo(.received(SessionInfo.ContentReference(content.id)))
-                await session.terminate(Reason(.success))
-                await channel.close()
-                return (summary, received)
-            } catch {
-                stream.reset(code: StreamErrorCode(ending: error).rawValue)
-                throw error
+            guard name == content.id.name else {
+                throw TransferError.protocolViolation("the peer opened a stream for another content")
             }
-        } catch let error as ByteStreamError {
+            while let block = try await stream.read() {
+                if firstByte == nil { firstByte = .now }
+                try await sink.write(block)
+                let count = Int64(sink.offset)
+                position.advance(to: count)
+                report(.progress(byteCount: count, connection.path))
+            }
+            report(.verifying)
+            let digest = try await sink.digest()
+            let received = try await sink.finish(expecting: try await expectedDigest())
+            let first = firstByte ?? .now
+            let summary = TransferSummary(
+                name: received.name, peer: offerer, byteCount: Int64(received.byteCount),
+                transferredByteCount: Int64(received.byteCount - offset), duration: .now - first,
+                timeToFirstByte: first - started, sha256: hexadecimal(digest), path: connection.path)
+            try await session.sendInfo(.received(SessionInfo.ContentReference(content.id)))
+            await session.terminate(Reason(.success))
             await channel.close()
-            throw TransferError(error, peer: offerer, byteCount: position.byteCount)
+            return (summary, received)
         } catch {
-            await channel.close(code: StreamErrorCode(ending: error).rawValue)
-            throw error
+            // First the session, so that the peer learns the reason before its stream breaks off.
+            let cause = TransferError.cause(of: error, peer: offerer, byteCount: position.byteCount)
+            await session.terminate(Reason(ending: cause))
+            await channel.close(code: StreamErrorCode(ending: cause).rawValue)
+            throw cause
         }
     }
 
     /// The digest the sender tells, which it does right after the last byte.
-    private func expectedDigest(over channel: QUICChannel) async throws -> [UInt8] {
+    private func expectedDigest() async throws -> [UInt8] {
         if let hash = file.hashes.first(where: { $0.algorithm == .sha256 }) { return hash.value }
         return try await withThrowingTaskGroup(of: [UInt8]?.self) { group in
             defer { group.cancelAll() }

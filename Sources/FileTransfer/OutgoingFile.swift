@@ -69,6 +69,8 @@ struct OutgoingFile: Sendable {
             case .ended(.peer(let reason)) where reason?.condition == .success && position.isAllSent:
                 confirmed.continuation.yield()
                 return
+            case .ended(.local):
+                return
             case .ended(let end):
                 throw TransferError(end, peer: session.peer, byteCount: position.byteCount)
             default:
@@ -102,12 +104,12 @@ struct OutgoingFile: Sendable {
         let digest: [UInt8]
         do {
             digest = try await copy(range, over: connection)
-        } catch let error as ByteStreamError {
-            await channel.close()
-            throw TransferError(error, peer: session.peer, byteCount: position.byteCount)
         } catch {
-            await channel.close(code: StreamErrorCode(ending: error).rawValue)
-            throw error
+            // First the session, so that the peer learns the reason before its stream breaks off.
+            let cause = TransferError.cause(of: error, peer: session.peer, byteCount: position.byteCount)
+            await session.terminate(Reason(ending: cause))
+            await channel.close(code: StreamErrorCode(ending: cause).rawValue)
+            throw cause
         }
         report(.verifying)
         try await confirm(digest, over: channel)
@@ -127,24 +129,19 @@ struct OutgoingFile: Sendable {
         let reading = try source.read(from: range.offset, byteCount: range.length, blocks: service.blocks)
         defer { reading.cancel() }
         let stream = try await connection.channel.openStream(contentName: content.name)
-        do {
-            var byteCount = Int64(range.offset)
-            while let block = try await reading.next() {
-                byteCount += Int64(block.count)
-                try await stream.write(block)
-                let arrived = byteCount - Int64(stream.unacknowledgedByteCount)
-                position.advance(to: max(arrived, Int64(range.offset)))
-                report(.progress(byteCount: position.byteCount, connection.path))
-            }
-            position.finish()
-            try await stream.finish()
-            position.advance(to: byteCount)
-            report(.progress(byteCount: byteCount, connection.path))
-            return try await reading.digest()
-        } catch {
-            stream.reset(code: StreamErrorCode(ending: error).rawValue)
-            throw error
+        var byteCount = Int64(range.offset)
+        while let block = try await reading.next() {
+            byteCount += Int64(block.count)
+            try await stream.write(block)
+            let arrived = byteCount - Int64(stream.unacknowledgedByteCount)
+            position.advance(to: max(arrived, Int64(range.offset)))
+            report(.progress(byteCount: position.byteCount, connection.path))
         }
+        position.finish()
+        try await stream.finish()
+        position.advance(to: byteCount)
+        report(.progress(byteCount: byteCount, connection.path))
+        return try await reading.digest()
     }
 
     /// Tells the digest (§ 8.1) and waits for the receiver to have verified and stored the file, however long its disk

@@ -26,8 +26,10 @@ extension TransferError {
             case .securityError: self = .peerNotAuthenticated(peer)
             case .unsupportedApplications, .unsupportedTransports, .incompatibleParameters:
                 self = .peerUnable(peer, reason?.text ?? "it cannot use what was offered")
-            case .failedTransport, .connectivityError:
+            case .failedTransport:
                 self = .noPath([reason?.text ?? "the peer found none"])
+            case .connectivityError:
+                self = .interrupted(byteCount: byteCount, reason?.text ?? "the peer lost the connection")
             case .success, .gone, .timeout, .expired, .alternativeSession, nil:
                 self = .interrupted(byteCount: byteCount, reason?.text ?? "the peer ended the session")
             case .failedApplication, .generalError:
@@ -46,8 +48,14 @@ extension TransferError {
         }
     }
 
+    /// What is reported for an error that stopped the bytes.
+    static func cause(of error: any Error, peer: JID, byteCount: Int64) -> any Error {
+        guard let error = error as? ByteStreamError else { return error }
+        return TransferError(error, peer: peer, byteCount: byteCount)
+    }
+
     /// What it means that a stream ended before its time.
-    init(_ error: ByteStreamError, peer: JID, byteCount: Int64) {
+    private init(_ error: ByteStreamError, peer: JID, byteCount: Int64) {
         switch error {
         case .reset(let code):
             let why =

@@ -1,51 +1,23 @@
 import Glibc
-import Synchronization
 
-/// Turns SIGINT, SIGTERM and SIGHUP into the cancellation of the running command, so that it can tell its peer.
+/// Turns SIGINT, SIGTERM and SIGHUP into the cancellation of a command, so that it can tell its peer.
 enum Interruption {
-    private static let signals: sigset_t = {
-        var set = sigset_t()
-        sigemptyset(&set)
-        for signal in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&set, signal) }
-        return set
-    }()
-
-    /// Keeps the signals from ending the process. Must be called before the first thread is made, since threads
-    /// inherit it.
-    static func hold() {
-        var set = signals
-        pthread_sigmask(SIG_BLOCK, &set, nil)
+    /// Runs a command to its end on other threads, while this one waits for signals: the first cancels the command,
+    /// the second ends the process at once.
+    ///
+    /// It must be called on the main thread before any other is made, since threads inherit which signals are held
+    /// back; and the main thread must not be left to Dispatch, which would let them all through.
+    static func run(_ command: @escaping @Sendable () async -> ExitStatus) -> Never {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        for signal in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&signals, signal) }
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
         signal(SIGPIPE, SIG_IGN)
-    }
-
-    /// Runs a command; the first signal cancels its task, the second ends the process at once.
-    static func run(_ command: @escaping @Sendable () async throws -> Void) async throws {
-        let task = Task { try await command() }
-        let handler = Handler(cancel: { task.cancel() })
-        var thread = pthread_t()
-        pthread_create(
-            &thread, nil,
-            { context in
-                guard let context else { return nil }
-                Unmanaged<Handler>.fromOpaque(context).takeRetainedValue().serve()
-                return nil
-            }, Unmanaged.passRetained(handler).toOpaque())
-        pthread_detach(thread)
-        try await task.value
-    }
-
-    private final class Handler: Sendable {
-        private let cancel: @Sendable () -> Void
-
-        init(cancel: @escaping @Sendable () -> Void) { self.cancel = cancel }
-
-        func serve() {
-            var set = Interruption.signals
-            var signal: Int32 = 0
-            while sigwait(&set, &signal) != 0 {}
-            cancel()
-            while sigwait(&set, &signal) != 0 {}
-            _exit(ExitStatus.interruptedByUser.rawValue)
-        }
+        let task = Task.detached { exit(await command().rawValue) }
+        var signal: Int32 = 0
+        while sigwait(&signals, &signal) != 0 {}
+        task.cancel()
+        while sigwait(&signals, &signal) != 0 {}
+        _exit(ExitStatus.interruptedByUser.rawValue)
     }
 }

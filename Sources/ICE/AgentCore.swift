@@ -83,9 +83,9 @@ final class AgentCore: @unchecked Sendable {
         cnice_set_boolean(agent, "force-relay", configuration.forceRelay ? 1 : 0)
         // Consent freshness stays off, as created: after a takeover nobody answers STUN; QUIC looks after liveness.
         cnice_set_boolean(agent, "keepalive-conncheck", 0)
-        // For questions to STUN and TURN servers: tries at 0, 300 and 900 ms, given up after 1.2 s, which is longer than
-        // any round trip on Earth or by satellite. Checks between peers have their own timer: 2 s in all.
-        cnice_set_unsigned(agent, "stun-initial-timeout", 300)
+        // For questions to STUN and TURN servers: tries at 0, 500 and 1500 ms, given up after two seconds. Checks between
+        // peers have a timer of their own, of the same length.
+        cnice_set_unsigned(agent, "stun-initial-timeout", 500)
         cnice_set_unsigned(agent, "stun-max-retransmissions", 3)
         cnice_set_unsigned(agent, "idle-timeout", 1000)
     }

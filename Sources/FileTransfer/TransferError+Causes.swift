@@ -28,11 +28,22 @@ extension TransferError {
                 self = .peerUnable(peer, reason?.text ?? "it cannot use what was offered")
             case .failedTransport, .connectivityError:
                 self = .noPath([reason?.text ?? "the peer found none"])
+            case .gone where byteCount == 0: self = .peerOffline(peer)
             case .success, .gone, .timeout, .expired, .alternativeSession, nil:
                 self = .interrupted(byteCount: byteCount, reason?.text ?? "the peer ended the session")
             case .failedApplication, .generalError:
                 self = .peerFailed(reason?.text ?? "it gave no reason")
             }
+        }
+    }
+
+    /// What an error of the parts below means to the user.
+    static func cause(of error: any Error, peer: JID) -> any Error {
+        switch error {
+        case let failure as ICEQUICTransport.Failure: TransferError(failure, peer: peer)
+        case JingleCommandError.outOfOrder: TransferError.withdrawn(peer)
+        case let error as JingleCommandError: TransferError.protocolViolation("\(error)")
+        default: error
         }
     }
 
@@ -78,6 +89,7 @@ extension Reason {
         case LocalFileError.noSpace: self.init(.failedApplication, text: "there is not enough space")
         case LocalFileError.changedWhileReading:
             self.init(.failedApplication, text: "the file changed while it was being sent")
+        case TransferError.notAnswered: self.init(.timeout)
         case is LocalFileError: self.init(.failedApplication, text: "the file cannot be read or stored")
         default: self.init(.generalError)
         }

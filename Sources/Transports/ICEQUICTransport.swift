@@ -120,7 +120,9 @@ public final class ICEQUICTransport: Sendable {
     public func localDescription() async -> ICEQUICTransportDescription {
         await withTaskGroup { group in
             group.addTask { for await _ in self.gathered.0 { return } }
-            group.addTask { try? await Task.sleep(until: self.started + Self.patience) }
+            // The pause is for candidates found before `run` was called, which it has yet to read.
+            let limit = max(self.started + Self.patience, .now + Self.gatheringPause)
+            group.addTask { try? await Task.sleep(until: limit) }
             await group.next()
             group.cancelAll()
         }

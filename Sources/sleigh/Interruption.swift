@@ -6,9 +6,19 @@ enum Interruption {
     private static let signals: sigset_t = {
         var set = sigset_t()
         sigemptyset(&set)
-        for signal in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&set, signal) }
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            // Under nohup the end of the terminal is not to end us.
+            var action = sigaction()
+            if signal == SIGHUP, sigaction(signal, nil, &action) == 0, isIgnored(action) { continue }
+            sigaddset(&set, signal)
+        }
         return set
     }()
+
+    private static func isIgnored(_ action: sigaction) -> Bool {
+        // SIG_IGN is 1, which Swift cannot compare as a function.
+        unsafeBitCast(action.__sigaction_handler.sa_handler, to: UInt.self) == 1
+    }
 
     /// Keeps the signals from ending the process. Must be called before the first thread is made, since threads
     /// inherit it.

@@ -31,37 +31,63 @@ public struct FileSender: Sendable {
         let file = FileDescription(of: source)
         // The peer needs our presence to see what we can do; strangers may not get it otherwise.
         try await service.client.sendDirectedPresence(to: target)
-        let transport = try await service.transport(.initiator)
-        defer { transport.close() }
-        return try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await transport.run() }
-            defer { group.cancelAll() }
+        // Looks for candidates while the peer makes up its mind.
+        async let preparation = service.transport(.initiator)
+        var proposal: JingleMessageProposal?
+        do {
             var device = target
             if target.isBare {
-                device = try await Invitation(peer: target, client: service.client, report: report)
+                (device, proposal) = try await Invitation(peer: target, client: service.client, report: report)
                     .send([.fileTransfer(file)], id: sid)
             } else {
                 report(.inviting(target))
             }
-            try await checkAbilities(of: device)
-            let content = Content(
-                ContentID(creator: .initiator, name: "file"), senders: .initiator, description: .fileTransfer(file),
-                transport: .iceQUIC(await transport.localDescription()))
-            let session: JingleSessionHandle
-            do {
-                session = try await service.host.initiate([content], sid: sid, to: device)
-            } catch {
-                throw TransferError.protocolViolation("the session cannot be offered: \(error)")
+            async let abilities: Void = checkAbilities(of: device)
+            let transport = try await preparation
+            defer { transport.close() }
+            try await abilities
+            let chosen = device
+            return try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { await transport.run() }
+                defer { group.cancelAll() }
+                let description = await transport.localDescription()
+                return try await offer(source, file, description, to: chosen, sid: sid, transport, started)
             }
-            let sending = OutgoingFile(
-                service: service, session: session, content: content.id, transport: transport, source: source,
-                started: started, report: report)
-            do {
-                return try await sending.run()
-            } catch {
-                await session.terminate(Reason(ending: error))
-                throw error
-            }
+        } catch {
+            let service = service
+            let actions = proposal?.finish(Reason(ending: error)) ?? []
+            // A task of its own, because this one may be cancelled, and the device may still wait for the session.
+            await Task {
+                for case .send(let message, let recipient) in actions {
+                    try? await service.client.send(message.message(to: recipient).element)
+                }
+            }.value
+            throw error
+        }
+    }
+
+    private func offer(
+        _ source: FileSource, _ file: FileDescription, _ description: ICEQUICTransportDescription, to device: JID,
+        sid: String, _ transport: ICEQUICTransport, _ started: ContinuousClock.Instant
+    ) async throws -> TransferSummary {
+        let content = Content(
+            ContentID(creator: .initiator, name: "file"), senders: .initiator, description: .fileTransfer(file),
+            transport: .iceQUIC(description))
+        let session: JingleSessionHandle
+        do {
+            session = try await service.host.initiate([content], sid: sid, to: device)
+        } catch {
+            throw TransferError.protocolViolation("the session cannot be offered: \(error)")
+        }
+        let sending = OutgoingFile(
+            service: service, session: session, content: content.id, transport: transport, source: source,
+            started: started, report: report)
+        do {
+            return try await sending.run()
+        } catch {
+            let error = TransferError.cause(of: error, peer: device)
+            await session.terminate(Reason(ending: error))
+            throw error
         }
     }
 
@@ -78,6 +104,8 @@ public struct FileSender: Sendable {
             }
         } catch StanzaChannelError.timedOut {
             throw TransferError.peerOffline(device)
+        } catch is StanzaParseError {
+            throw TransferError.peerUnable(device, "what it says about itself cannot be read")
         }
         for feature in [Jingle.namespace, FileDescription.namespace, ICEQUICTransportDescription.namespace]
         where !info.has(feature) {

@@ -9,6 +9,12 @@ import XMPP
 struct IncomingFile: Sendable {
     /// How long the sender may take to tell the digest after the last byte.
     private static let checksumTimeout = Duration.seconds(30)
+    /// How long the sender may take to open its stream.
+    private static let openingTimeout = Duration.seconds(30)
+    /// How long no byte may come over a connection that lives.
+    private static let stallTimeout = Duration.seconds(300)
+    /// How long the end of the session may take once the stream was aborted.
+    private static let reasonTimeout = Duration.seconds(2)
 
     private let service: TransferService
     private let session: JingleSessionHandle
@@ -21,6 +27,7 @@ struct IncomingFile: Sendable {
     private let report: @Sendable (TransferEvent) -> Void
 
     private let checksum = AsyncStream.makeStream(of: [UInt8].self)
+    private let disconnected = AsyncStream.makeStream(of: Void.self)
     private let position = TransferPosition()
     private var offerer: JID { session.peer }
 
@@ -47,16 +54,15 @@ struct IncomingFile: Sendable {
         throw TransferError.peerUnable(offer.session.peer, "it offers no transport that sleigh knows")
     }
 
+    /// Whether this is the file that was accepted; a peer must not offer one and send another.
+    func isFile(named name: String, byteCount: UInt64?) -> Bool {
+        (file.name ?? "") == name && file.size == byteCount
+    }
+
     /// Runs until the file is stored, or the session ends otherwise.
-    func run() async throws -> (TransferSummary, ReceivedFile) {
-        let transport = try await service.transport(.responder)
-        defer { transport.close() }
-        do {
-            try transport.receive(remote)
-            if let fingerprint = transport.peerFingerprint { try service.trust.check(offerer, fingerprint) }
-        } catch let failure as ICEQUICTransport.Failure {
-            throw TransferError(failure, peer: offerer)
-        }
+    func run(_ transport: ICEQUICTransport) async throws -> (TransferSummary, ReceivedFile) {
+        try transport.receive(remote)
+        if let fingerprint = transport.peerFingerprint { try service.trust.check(offerer, fingerprint) }
         let sink = try await folder.receive(
             FileOffer(
                 sender: offerer.bare.description, name: file.name ?? "", byteCount: file.size,
@@ -78,14 +84,15 @@ struct IncomingFile: Sendable {
                 }
                 group.addTask {
                     while let info = await transport.nextTransportInfo() {
-                        try await session.sendTransportInfo(content.id, .iceQUIC(info))
+                        // It fails when the session is over, of which `follow` tells the reason.
+                        let sent: Void? = try? await session.sendTransportInfo(content.id, .iceQUIC(info))
+                        guard sent != nil else { break }
                     }
                     return nil
                 }
                 group.addTask { try await transfer(over: transport, into: sink) }
                 for try await case let result? in group { return result }
-                try Task.checkCancellation()
-                throw TransferError.serverConnectionLost("it closed during the transfer")
+                throw CancellationError()
             }
         } catch {
             await sink.abort()
@@ -105,7 +112,8 @@ struct IncomingFile: Sendable {
         report(.accepted(by: service.client.address))
     }
 
-    /// Follows the session's events until it ends.
+    /// Follows the session's events until it ends, or until the stream to the server is over but the bytes are on their
+    /// way.
     private func follow(_ transport: ICEQUICTransport) async throws {
         for await event in session.events {
             switch event {
@@ -117,6 +125,10 @@ struct IncomingFile: Sendable {
                 }
             case .ended(.local):
                 return
+            case .ended(.peer(let reason)) where reason?.condition == .success && position.isAllSent:
+                return
+            case .ended(.peer(let reason)) where reason?.condition == .cancel && position.byteCount == 0:
+                throw TransferError.withdrawn(offerer)
             case .ended(let end):
                 throw TransferError(end, peer: offerer, byteCount: position.byteCount)
             default:
@@ -124,67 +136,134 @@ struct IncomingFile: Sendable {
             }
         }
         try Task.checkCancellation()
-        throw TransferError.serverConnectionLost("it closed during the transfer")
+        guard position.isConnected else {
+            throw TransferError.serverConnectionLost("it closed during the negotiation")
+        }
+        disconnected.continuation.yield()
     }
 
     private func transfer(
         over transport: ICEQUICTransport, into sink: FileSink
     ) async throws -> (TransferSummary, ReceivedFile) {
-        let connection: ICEQUICTransport.Connection
-        do {
-            connection = try await transport.connect()
-        } catch let failure as ICEQUICTransport.Failure {
-            throw TransferError(failure, peer: offerer)
-        }
+        let connection = try await transport.connect()
+        position.connect()
         let channel = connection.channel
-        if let fingerprint = transport.peerFingerprint {
-            try service.trust.confirm(offerer, fingerprint)
-            report(.connected(connection.path, peer: offerer, fingerprint: fingerprint))
-        }
-        let offset = sink.offset
-        if offset > 0 { report(.resumed(atByte: Int64(offset))) }
         do {
-            var firstByte: ContinuousClock.Instant?
-            let (name, stream) = try await channel.acceptStream()
-            guard name == content.id.name else {
-                throw TransferError.protocolViolation("the peer opened a stream for another content")
+            if let fingerprint = transport.peerFingerprint {
+                try service.trust.confirm(offerer, fingerprint)
+                report(.connected(connection.path, peer: offerer, fingerprint: fingerprint))
             }
-            while let block = try await stream.read() {
-                if firstByte == nil { firstByte = .now }
-                try await sink.write(block)
-                let count = Int64(sink.offset)
-                position.advance(to: count)
-                report(.progress(byteCount: count, connection.path))
-            }
-            report(.verifying)
-            let digest = try await sink.digest()
-            let received = try await sink.finish(expecting: try await expectedDigest())
-            let first = firstByte ?? .now
-            let summary = TransferSummary(
-                name: received.name, peer: offerer, byteCount: Int64(received.byteCount),
-                transferredByteCount: Int64(received.byteCount - offset), duration: .now - first,
-                timeToFirstByte: first - started, sha256: hexadecimal(digest), path: connection.path)
-            try await session.sendInfo(.received(SessionInfo.ContentReference(content.id)))
+            if sink.offset > 0 { report(.resumed(atByte: Int64(sink.offset))) }
+            let result = try await receive(over: connection, into: sink)
+            // The file is there; the sender takes either of these as the confirmation.
+            try? await session.sendInfo(.received(SessionInfo.ContentReference(content.id)))
             await session.terminate(Reason(.success))
             await channel.close()
-            return (summary, received)
+            return result
+        } catch let error as ByteStreamError {
+            await channel.close()
+            if case .pathLost = error {} else {
+                // The end of the session, which tells why, may still be on the way: `follow` throws it then.
+                try await Task.sleep(for: Self.reasonTimeout)
+            }
+            throw TransferError(error, peer: offerer, byteCount: position.byteCount)
         } catch {
             // First the session, so that the peer learns the reason before its stream breaks off.
-            let cause = TransferError.cause(of: error, peer: offerer, byteCount: position.byteCount)
-            await session.terminate(Reason(ending: cause))
-            await channel.close(code: StreamErrorCode(ending: cause).rawValue)
-            throw cause
+            await session.terminate(Reason(ending: error))
+            await channel.close(code: StreamErrorCode(ending: error).rawValue)
+            throw error
+        }
+    }
+
+    private func receive(
+        over connection: ICEQUICTransport.Connection, into sink: FileSink
+    ) async throws -> (TransferSummary, ReceivedFile) {
+        let channel = connection.channel
+        let offset = sink.offset
+        let stream = try await openedStream(of: channel)
+        let firstByte = try await copy(stream, of: connection, into: sink)
+        report(.verifying)
+        let digest = try await sink.digest()
+        let received = try await sink.finish(expecting: try await expectedDigest(over: channel))
+        let summary = TransferSummary(
+            name: received.name, peer: offerer, byteCount: Int64(received.byteCount),
+            transferredByteCount: Int64(received.byteCount - offset), duration: .now - firstByte,
+            timeToFirstByte: firstByte - started, sha256: hexadecimal(digest), path: connection.path)
+        return (summary, received)
+    }
+
+    private func openedStream(of channel: QUICChannel) async throws -> QUICByteStream {
+        try await withThrowingTaskGroup(of: QUICByteStream?.self) { group in
+            defer { group.cancelAll() }
+            group.addTask {
+                let (name, stream) = try await channel.acceptStream()
+                guard name == content.id.name else {
+                    stream.reset(code: StreamErrorCode.notAsNegotiated.rawValue)
+                    throw TransferError.protocolViolation("the peer opened a stream for another content")
+                }
+                return stream
+            }
+            group.addTask {
+                try await Task.sleep(for: Self.openingTimeout)
+                return nil
+            }
+            if let stream = try await group.next() ?? nil { return stream }
+            try Task.checkCancellation()
+            throw TransferError.interrupted(byteCount: 0, "the sender is connected but sends nothing")
+        }
+    }
+
+    /// Copies to the end of the stream; returns when the first byte came.
+    private func copy(
+        _ stream: QUICByteStream, of connection: ICEQUICTransport.Connection, into sink: FileSink
+    ) async throws -> ContinuousClock.Instant {
+        try await withThrowingTaskGroup(of: ContinuousClock.Instant.self) { group in
+            defer { group.cancelAll() }
+            group.addTask {
+                var firstByte: ContinuousClock.Instant?
+                position.startWaiting()
+                while let block = try await stream.read() {
+                    position.stopWaiting()
+                    if firstByte == nil { firstByte = .now }
+                    try await sink.write(block)
+                    let count = Int64(sink.offset)
+                    position.advance(to: count)
+                    report(.progress(byteCount: count, connection.path))
+                    position.startWaiting()
+                }
+                position.stopWaiting()
+                position.finish()
+                return firstByte ?? .now
+            }
+            group.addTask {
+                while true {
+                    try await Task.sleep(for: Self.stallTimeout / 10)
+                    guard position.waitingTime < Self.stallTimeout else { break }
+                }
+                throw TransferError.interrupted(
+                    byteCount: position.byteCount, "the sender is connected but sends no more")
+            }
+            guard let firstByte = try await group.next() else { throw CancellationError() }
+            return firstByte
         }
     }
 
     /// The digest the sender tells, which it does right after the last byte.
-    private func expectedDigest() async throws -> [UInt8] {
+    private func expectedDigest(over channel: QUICChannel) async throws -> [UInt8] {
         if let hash = file.hashes.first(where: { $0.algorithm == .sha256 }) { return hash.value }
         return try await withThrowingTaskGroup(of: [UInt8]?.self) { group in
             defer { group.cancelAll() }
             group.addTask { await checksum.stream.first { _ in true } }
             group.addTask {
                 try await Task.sleep(for: Self.checksumTimeout)
+                return nil
+            }
+            group.addTask {
+                for await _ in disconnected.stream {
+                    throw TransferError.interrupted(
+                        byteCount: position.byteCount,
+                        "the connection to the XMPP server was lost before the sender could tell the checksum")
+                }
                 return nil
             }
             if let digest = try await group.next() ?? nil { return digest }

@@ -44,7 +44,10 @@ public final class IncomingRequest: Sendable {
     /// Returns when the offer no longer stands: the peer withdrew it, or another device of ours took it. Also returns
     /// when the calling task is cancelled.
     public func waitUntilWithdrawn() async {
-        for await _ in withdrawal.stream { return }
+        switch origin {
+        case .proposed: for await _ in withdrawal.stream { return }
+        case .offered(let offer): await offer.session.waitUntilEnded()
+        }
     }
 
     func withdraw() { withdrawal.continuation.finish() }
@@ -70,6 +73,8 @@ public final class IncomingRequest: Sendable {
         into folder: DestinationFolder, existing: ExistingFile,
         report: @escaping @Sendable (TransferEvent) -> Void
     ) async throws -> (TransferSummary, ReceivedFile) {
+        // Looks for candidates while the sender learns that it may start.
+        async let preparation = service.transport(.responder)
         let offer: JingleHost.Offer
         switch origin {
         case .offered(let offered): offer = offered
@@ -78,8 +83,14 @@ public final class IncomingRequest: Sendable {
         do {
             let incoming = try IncomingFile(
                 service: service, offer: offer, folder: folder, existing: existing, started: arrived, report: report)
-            return try await incoming.run()
+            guard incoming.isFile(named: name, byteCount: byteCount) else {
+                throw TransferError.protocolViolation("it starts to send another file than it announced")
+            }
+            let transport = try await preparation
+            defer { transport.close() }
+            return try await incoming.run(transport)
         } catch {
+            let error = TransferError.cause(of: error, peer: peer)
             await offer.session.terminate(Reason(ending: error))
             throw error
         }

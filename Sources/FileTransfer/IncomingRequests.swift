@@ -15,6 +15,8 @@ public actor IncomingRequests {
     /// How many proposals may be open at once.
     private static let invitationLimit = 64
     private static let invitationLimitPerPeer = 8
+    /// How long a proposal stands that is neither answered nor withdrawn; no sender waits longer.
+    private static let invitationLifetime = Duration.seconds(600)
 
     private let service: TransferService
     private let incoming: AsyncStream<IncomingRequest>.Continuation
@@ -47,6 +49,10 @@ public actor IncomingRequests {
             group.cancelAll()
         }
         incoming.finish()
+        for entry in invitations.values { entry.request.withdraw() }
+        invitations = [:]
+        for waiting in expected.values { waiting.finish() }
+        expected = [:]
     }
 
     // MARK: Answers to proposals
@@ -128,6 +134,11 @@ public actor IncomingRequests {
     }
 
     private func propose(_ invitation: JingleMessageInvitation, _ key: Key) {
+        for (old, entry) in invitations
+        where expected[old] == nil && .now - entry.request.arrived > Self.invitationLifetime {
+            entry.request.withdraw()
+            invitations[old] = nil
+        }
         guard sender(key.peer, mayAsk: invitations.count),
             case .fileTransfer(let file)? = invitation.descriptions.first
         else { return }
@@ -144,7 +155,7 @@ public actor IncomingRequests {
 
     private func take(_ offer: JingleHost.Offer) async {
         let key = Key(id: offer.session.id.sid, peer: offer.session.peer)
-        if let waiting = expected[key] {
+        if let waiting = expected.removeValue(forKey: key) {
             waiting.yield(offer)
             return
         }

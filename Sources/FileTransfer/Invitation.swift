@@ -23,10 +23,11 @@ struct Invitation {
         case noAnswer
     }
 
-    /// Returns the device that takes the session, which is then to be started with that identifier.
+    /// Returns the device that takes the session, which is then to be started with that identifier, and the proposal,
+    /// to be finished if no session follows.
     ///
     /// - Throws: `TransferError`, `StanzaChannelError`, `CancellationError`; the proposal is then withdrawn.
-    func send(_ descriptions: [ContentDescription], id: String) async throws -> JID {
+    func send(_ descriptions: [ContentDescription], id: String) async throws -> (JID, JingleMessageProposal) {
         var (proposal, actions) = JingleMessageProposal.propose(descriptions, id: id, to: peer)
         do {
             let (inputs, continuation) = AsyncStream.makeStream(of: Input.self, bufferingPolicy: .bufferingOldest(256))
@@ -68,7 +69,7 @@ struct Invitation {
                     case .noAnswer: throw TransferError.notAnswered(peer)
                     }
                     if actions.contains(where: \.isRinging) { isRinging = true }
-                    if let device = try await perform(actions) { return device }
+                    if let device = try await perform(actions) { return (device, proposal) }
                 }
                 try Task.checkCancellation()
                 throw TransferError.serverConnectionLost("it closed while \(peer) was being asked")

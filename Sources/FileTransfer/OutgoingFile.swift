@@ -1,10 +1,18 @@
 // XEP-0234 § 4 and § 8: one file on its way out, from the offer to the receiver's confirmation.
 import Jingle
+import SecureChannels
 import Transports
 import XMPP
 
 /// A file that was offered in a session: waits for its acceptance, sends it, and waits for its confirmation.
 struct OutgoingFile: Sendable {
+    /// How long the people there may think about it.
+    private static let answerTimeout = Duration.seconds(180)
+    /// How long the receiver's word may take once it has closed the connection.
+    private static let confirmationTimeout = Duration.seconds(10)
+    /// How long the end of the session may take once the stream was aborted.
+    private static let reasonTimeout = Duration.seconds(2)
+
     let service: TransferService
     let session: JingleSessionHandle
     let content: ContentID
@@ -15,6 +23,7 @@ struct OutgoingFile: Sendable {
 
     private let accepted = AsyncStream.makeStream(of: FileDescription.Range.self)
     private let confirmed = AsyncStream.makeStream(of: Void.self)
+    private let disconnected = AsyncStream.makeStream(of: Void.self)
     private let position = TransferPosition()
 
     init(
@@ -40,24 +49,24 @@ struct OutgoingFile: Sendable {
             }
             group.addTask {
                 while let info = await transport.nextTransportInfo() {
-                    try await session.sendTransportInfo(content, .iceQUIC(info))
+                    // It fails when the session is over, of which `follow` tells the reason.
+                    guard (try? await session.sendTransportInfo(content, .iceQUIC(info))) != nil else { break }
                 }
                 return nil
             }
             group.addTask { try await transfer() }
             for try await case let summary? in group { return summary }
-            try Task.checkCancellation()
-            throw TransferError.serverConnectionLost("it closed during the negotiation")
+            throw CancellationError()
         }
     }
 
-    /// Follows the session's events; returns when the peer has confirmed the file or the stream is over.
+    /// Follows the session's events; returns when the peer has confirmed the file, or when the stream to the server is
+    /// over but the bytes are on their way.
     private func follow() async throws {
         for await event in session.events {
             switch event {
             case .accepted(let contents):
-                guard let answer = contents.first(where: { $0.id == content }),
-                    case .iceQUIC(let remote)? = answer.transport
+                guard let answer = contents.first(where: { $0.id == content }), case .iceQUIC(let remote)? = answer.transport
                 else { throw TransferError.protocolViolation("the answer holds no transport for the file") }
                 try transport.receive(remote)
                 report(.accepted(by: session.peer))
@@ -77,23 +86,56 @@ struct OutgoingFile: Sendable {
                 break
             }
         }
-        guard !position.isAllSent else { return }
         try Task.checkCancellation()
-        throw TransferError.serverConnectionLost("it closed during the transfer")
+        guard position.isConnected else {
+            throw TransferError.serverConnectionLost("it closed during the negotiation")
+        }
+        disconnected.continuation.yield()
+    }
+
+    /// Waits for the peer's acceptance, and returns what it wants of the file.
+    private func acceptance() async throws -> FileDescription.Range {
+        try await withThrowingTaskGroup(of: FileDescription.Range?.self) { group in
+            defer { group.cancelAll() }
+            group.addTask { await accepted.stream.first { _ in true } }
+            group.addTask {
+                try await Task.sleep(for: Self.answerTimeout)
+                return nil
+            }
+            if let range = try await group.next() ?? nil { return range }
+            try Task.checkCancellation()
+            throw TransferError.notAnswered(session.peer)
+        }
     }
 
     private func transfer() async throws -> TransferSummary {
-        guard let range = await accepted.stream.first(where: { _ in true }) else { throw CancellationError() }
+        let range = try await acceptance()
         guard range.offset <= source.byteCount else {
             throw TransferError.protocolViolation("the peer asks for what lies behind the end of the file")
         }
-        let connection: ICEQUICTransport.Connection
+        if let fingerprint = transport.peerFingerprint { try service.trust.check(session.peer, fingerprint) }
+        let connection = try await transport.connect()
+        position.connect()
         do {
-            if let fingerprint = transport.peerFingerprint { try service.trust.check(session.peer, fingerprint) }
-            connection = try await transport.connect()
-        } catch let failure as ICEQUICTransport.Failure {
-            throw TransferError(failure, peer: session.peer)
+            return try await send(range, over: connection)
+        } catch let error as ByteStreamError {
+            await connection.channel.close()
+            if case .pathLost = error {} else {
+                // The end of the session, which tells why, may still be on the way: `follow` throws it then.
+                try await Task.sleep(for: Self.reasonTimeout)
+            }
+            throw TransferError(error, peer: session.peer, byteCount: position.byteCount)
+        } catch {
+            // First the session, so that the peer learns the reason before its stream breaks off.
+            await session.terminate(Reason(ending: error))
+            await connection.channel.close(code: StreamErrorCode(ending: error).rawValue)
+            throw error
         }
+    }
+
+    private func send(
+        _ range: FileDescription.Range, over connection: ICEQUICTransport.Connection
+    ) async throws -> TransferSummary {
         let channel = connection.channel
         if let fingerprint = transport.peerFingerprint {
             try service.trust.confirm(session.peer, fingerprint)
@@ -101,16 +143,7 @@ struct OutgoingFile: Sendable {
         }
         if range.offset > 0 { report(.resumed(atByte: Int64(range.offset))) }
         let firstByte = ContinuousClock.now
-        let digest: [UInt8]
-        do {
-            digest = try await copy(range, over: connection)
-        } catch {
-            // First the session, so that the peer learns the reason before its stream breaks off.
-            let cause = TransferError.cause(of: error, peer: session.peer, byteCount: position.byteCount)
-            await session.terminate(Reason(ending: cause))
-            await channel.close(code: StreamErrorCode(ending: cause).rawValue)
-            throw cause
-        }
+        let digest = try await copy(range, over: connection)
         report(.verifying)
         try await confirm(digest, over: channel)
         let summary = TransferSummary(
@@ -149,14 +182,23 @@ struct OutgoingFile: Sendable {
     private func confirm(_ digest: [UInt8], over channel: QUICChannel) async throws {
         var file = FileDescription()
         file.hashes = [Hash(.sha256, value: digest)].compactMap { $0 }
-        try await session.sendInfo(.checksum(SessionInfo.ContentReference(content), file))
+        // It fails when the session is over, of which `follow` tells the reason.
+        try? await session.sendInfo(.checksum(SessionInfo.ContentReference(content), file))
         try await withThrowingTaskGroup(of: Bool.self) { group in
             defer { group.cancelAll() }
             group.addTask { await confirmed.stream.first { true } != nil }
             group.addTask {
                 _ = try await channel.waitUntilClosed()
                 // The receiver closes the connection when it is done; its word may still be on the way.
-                try await Task.sleep(for: .seconds(10))
+                try await Task.sleep(for: Self.confirmationTimeout)
+                return false
+            }
+            group.addTask {
+                for await _ in disconnected.stream {
+                    throw TransferError.interrupted(
+                        byteCount: position.byteCount,
+                        "the connection to the XMPP server was lost before the receiver could confirm the file")
+                }
                 return false
             }
             if try await group.next() == true { return }

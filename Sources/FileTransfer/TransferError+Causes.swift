@@ -28,6 +28,7 @@ extension TransferError {
                 self = .peerUnable(peer, reason?.text ?? "it cannot use what was offered")
             case .failedTransport:
                 self = .noPath([reason?.text ?? "the peer found none"])
+            case .gone where byteCount == 0: self = .peerOffline(peer)
             case .connectivityError:
                 self = .interrupted(byteCount: byteCount, reason?.text ?? "the peer lost the connection")
             case .success, .gone, .timeout, .expired, .alternativeSession, nil:
@@ -35,6 +36,16 @@ extension TransferError {
             case .failedApplication, .generalError:
                 self = .peerFailed(reason?.text ?? "it gave no reason")
             }
+        }
+    }
+
+    /// What an error of the parts below means to the user.
+    static func cause(of error: any Error, peer: JID) -> any Error {
+        switch error {
+        case let failure as ICEQUICTransport.Failure: TransferError(failure, peer: peer)
+        case JingleCommandError.outOfOrder: TransferError.withdrawn(peer)
+        case let error as JingleCommandError: TransferError.protocolViolation("\(error)")
+        default: error
         }
     }
 
@@ -48,14 +59,8 @@ extension TransferError {
         }
     }
 
-    /// What is reported for an error that stopped the bytes.
-    static func cause(of error: any Error, peer: JID, byteCount: Int64) -> any Error {
-        guard let error = error as? ByteStreamError else { return error }
-        return TransferError(error, peer: peer, byteCount: byteCount)
-    }
-
     /// What it means that a stream ended before its time.
-    private init(_ error: ByteStreamError, peer: JID, byteCount: Int64) {
+    init(_ error: ByteStreamError, peer: JID, byteCount: Int64) {
         switch error {
         case .reset(let code):
             let why =
@@ -86,6 +91,7 @@ extension Reason {
         case LocalFileError.noSpace: self.init(.failedApplication, text: "there is not enough space")
         case LocalFileError.changedWhileReading:
             self.init(.failedApplication, text: "the file changed while it was being sent")
+        case TransferError.notAnswered: self.init(.timeout)
         case is LocalFileError: self.init(.failedApplication, text: "the file cannot be read or stored")
         default: self.init(.generalError)
         }

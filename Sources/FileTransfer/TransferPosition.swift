@@ -2,13 +2,21 @@ import Synchronization
 
 /// How far a transfer has come, shared between what moves the bytes and what follows the session.
 final class TransferPosition: Sendable {
-    private let state = Mutex((byteCount: Int64(0), isAllSent: false))
+    private let state = Mutex((byteCount: Int64(0), isConnected: false, isAllSent: false, waitingSince: ContinuousClock.Instant?.none))
 
     /// The bytes of the file that are with the receiver.
     var byteCount: Int64 { state.withLock { $0.byteCount } }
-    /// Whether the last byte has been handed to the carrier, so that the peer may end the session.
+    /// Whether there is a path, so that the bytes need the stream to the server no longer.
+    var isConnected: Bool { state.withLock { $0.isConnected } }
+    /// Whether the last byte has been handed to the carrier, or taken from it, so that the peer may end the session.
     var isAllSent: Bool { state.withLock { $0.isAllSent } }
 
+    /// How long the peer's next bytes have been waited for.
+    var waitingTime: Duration { state.withLock { $0.waitingSince.map { .now - $0 } ?? .zero } }
+
+    func startWaiting() { state.withLock { $0.waitingSince = .now } }
+    func stopWaiting() { state.withLock { $0.waitingSince = nil } }
     func advance(to byteCount: Int64) { state.withLock { $0.byteCount = byteCount } }
+    func connect() { state.withLock { $0.isConnected = true } }
     func finish() { state.withLock { $0.isAllSent = true } }
 }

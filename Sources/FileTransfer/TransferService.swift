@@ -38,9 +38,13 @@ public struct TransferService: Sendable {
         // Without these servers there may still be a way, so an error here is none of the transfer.
         let services = (try? await client.externalServices(timeout: .seconds(5))) ?? []
         try Task.checkCancellation()
-        return try ICEQUICTransport(
-            role: role, certificate: certificate, loop: loop,
-            configuration: ICEConfiguration(services: services, relayOnly: relayOnly))
+        do {
+            return try ICEQUICTransport(
+                role: role, certificate: certificate, loop: loop,
+                configuration: ICEConfiguration(services: services, relayOnly: relayOnly))
+        } catch {
+            throw TransferError.noPath(["\(error)"])
+        }
     }
 }
 

@@ -38,15 +38,21 @@ public final class ICEQUICTransport: Sendable {
         }
     }
 
-    /// How long the first description waits for candidates that need a server's answer.
+    /// How long after the start the first description may still wait for candidates that need a server's answer.
     private static let patience = Duration.milliseconds(150)
     /// How long a relay waits for a direct pair: for a check that was lost, and its repetition after 500 ms.
     private static let relayPatience = Duration.milliseconds(800)
+    /// How long later candidates wait for others, to be told in one stanza.
+    private static let gatheringPause = Duration.milliseconds(20)
+    /// How long ICE may look for a path to a peer that does not say that it has no more candidates. The agent's own
+    /// limit on the checks follows.
+    private static let signallingLimit = Duration.seconds(20)
 
     private let role: JingleRole
     private let certificate: DeviceCertificate
     private let agent: ICEAgent
     private let takeover: SocketTakeover
+    private let started = ContinuousClock.now
     private let state = Mutex(State())
     private let candidatesChanged: (AsyncStream<Void>, AsyncStream<Void>.Continuation)
     private let gathered: (AsyncStream<Void>, AsyncStream<Void>.Continuation)
@@ -129,7 +135,9 @@ public final class ICEQUICTransport: Sendable {
     public func localDescription() async -> ICEQUICTransportDescription {
         await withTaskGroup { group in
             group.addTask { for await _ in self.gathered.0 { return } }
-            group.addTask { try? await Task.sleep(for: Self.patience) }
+            // The pause is for candidates found before `run` was called, which it has yet to read.
+            let limit = max(self.started + Self.patience, .now + Self.gatheringPause)
+            group.addTask { try? await Task.sleep(until: limit) }
             await group.next()
             group.cancelAll()
         }
@@ -139,6 +147,7 @@ public final class ICEQUICTransport: Sendable {
     /// Waits for candidates not signalled yet, for a transport-info; `nil` when there will be no more.
     public func nextTransportInfo() async -> ICEQUICTransportDescription? {
         for await _ in candidatesChanged.0 {
+            try? await Task.sleep(for: Self.gatheringPause)
             let isNews = state.withLock { state in
                 !state.unsent.isEmpty || state.isGatheringComplete && !state.isCompletionSent
             }
@@ -180,7 +189,18 @@ public final class ICEQUICTransport: Sendable {
         guard let fingerprint, let handshakeRole else {
             throw Failure.unusableDescription("no fingerprint for encryption")
         }
-        let pair = try await selectedPair()
+        let pair = try await withThrowingTaskGroup(of: ICESelectedPair?.self) { group in
+            defer { group.cancelAll() }
+            group.addTask { try await self.selectedPair() }
+            group.addTask {
+                // A peer that never says so would keep us waiting for ever.
+                try await Task.sleep(for: Self.signallingLimit)
+                self.agent.remoteGatheringDone()
+                return nil
+            }
+            for try await case let pair? in group { return pair }
+            throw CancellationError()
+        }
         let agent = agent
         let isRelayed = if case .direct = pair.path { false } else { true }
         let path = QueuedDatagramPath(
@@ -252,7 +272,8 @@ public final class ICEQUICTransport: Sendable {
             case .initiator:
                 state.handshakeRole = state.localSetup.offererRole(answer: fingerprint.setup)
             case .responder:
-                guard let answer = fingerprint.setup.answer(preferring: .client) else { return false }
+                // The one who has the data is then the client, which may send half a round trip earlier.
+                guard let answer = fingerprint.setup.answer(preferring: .server) else { return false }
                 state.localSetup = answer
                 state.handshakeRole = answer == .active ? .client : .server
             }

@@ -41,7 +41,10 @@ struct Acceptance: Sendable {
                     try await console.display.paused { try await Prompt().confirm(question, default: false) }
                 }
             }
-            return try await group.next() ?? nil
+            let answer = try await group.next() ?? nil
+            // A cancelled wait looks like a withdrawn offer.
+            try Task.checkCancellation()
+            return answer
         }
     }
 }

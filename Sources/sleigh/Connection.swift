@@ -15,15 +15,17 @@ struct Connection {
 
     /// Logs in.
     ///
-    /// - Parameter resource: the resource to ask for.
+    /// - Parameters:
+    ///   - resource: the resource to ask for.
+    ///   - takesOffers: whether what peers offer is wanted at all.
     static func open(
         _ account: AccountOptions.Resolved, device: Device, resource: String, loop: ICELoop, relayOnly: Bool = false,
-        console: Console
+        takesOffers: Bool = false, console: Console
     ) async throws -> Connection {
         let client = try await XMPPClient.connect(
             try account.clientConfiguration(resource: resource, features: TransferService.features), log: console.log)
         console.detail("Logged in as \(printable(client.address.description)).")
-        let host = JingleHost(channel: client)
+        let host = JingleHost(channel: client, takesOffers: takesOffers)
         await host.start()
         let trust = RememberingTrust(devices: try KnownDevices(), console: console)
         return Connection(
@@ -33,10 +35,13 @@ struct Connection {
                 relayOnly: relayOnly))
     }
 
-    /// Ends the sessions and the stream, in order.
+    /// Ends the sessions and the stream, in order; also in a task that was cancelled.
     func close() async {
-        await host.stop()
-        await client.close()
+        // In a task of its own: a cancelled one can send nothing.
+        await Task {
+            await host.stop()
+            await client.close()
+        }.value
     }
 }
 
@@ -70,11 +75,14 @@ struct RememberingTrust: DeviceTrust {
     }
 
     func confirm(_ peer: JID, _ fingerprint: Fingerprint) throws {
-        guard case .new(let knowsOthers) = try devices.verdict(for: peer, fingerprint: fingerprint) else { return }
-        let address = printable(peer.bare.description)
-        console.say(
-            (knowsOthers ? "A device of \(address) not seen before" : "First contact with \(address)")
-                + ", \(printable(peer.resource ?? "")), with the certificate\n  \(fingerprint)")
-        try devices.remember(peer, fingerprint: fingerprint)
+        switch try devices.remember(peer, fingerprint: fingerprint) {
+        case .known: return
+        case .changed(let known): throw TransferError.deviceChanged(peer, known: known, presented: fingerprint)
+        case .new(let knowsOthers):
+            let address = printable(peer.bare.description)
+            console.say(
+                (knowsOthers ? "A device of \(address) not seen before" : "First contact with \(address)")
+                    + ", \(printable(peer.resource ?? "")), with the certificate\n  \(fingerprint)")
+        }
     }
 }

@@ -32,7 +32,7 @@ final class Console: Sendable {
         JSONLine.print(
             JSONLine.Failed(
                 reason: failure.message, hint: failure.hint, exitCode: failure.code.rawValue,
-                peer: peer?.description, name: name.map { printable($0) }))
+                peer: peer.map { printable($0.description) }, name: name.map { printable($0) }))
     }
 
     /// Says that a transfer is done.
@@ -55,7 +55,7 @@ final class Console: Sendable {
                     timeToFirstByteSeconds: summary.timeToFirstByte.inSeconds, sha256: summary.sha256,
                     path: summary.path.description, ipVersion: summary.path.ipVersion,
                     roundTripMs: summary.path.roundTripTime.map { $0.inSeconds * 1000 },
-                    pathReasons: summary.path.reasons))
+                    pathReasons: summary.path.reasons.map { printable($0) }))
         } else if let file {
             JSONLine.write(line: file.path)
         }

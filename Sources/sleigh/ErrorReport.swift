@@ -101,7 +101,7 @@ enum ErrorReport {
             return Failure(
                 """
                 the certificate of \(name(peer)) has changed
-                        known:     \(known)
+                        known:     \(printable(known))
                         presented: \(presented)
                 """,
                 hint: "If you know why, remove its line from \(file). Nothing was sent or stored.", code: .insecure)
@@ -115,8 +115,8 @@ enum ErrorReport {
                 code: .failed)
         case .serverConnectionLost(let why):
             return Failure(
-                "the connection to the XMPP server was lost: \(printable(why))",
-                hint: "Send the file again: it goes on where it stopped.", code: .interruptedTransfer)
+                "the connection to the XMPP server was lost: \(printable(why))", hint: "Send the file again.",
+                code: .serverUnreachable)
         }
     }
 

@@ -10,7 +10,12 @@ enum Interruption {
     static func run(_ command: @escaping @Sendable () async -> ExitStatus) -> Never {
         var signals = sigset_t()
         sigemptyset(&signals)
-        for signal in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&signals, signal) }
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            // Under nohup the end of the terminal is not to end us.
+            var action = sigaction()
+            if signal == SIGHUP, sigaction(signal, nil, &action) == 0, isIgnored(action) { continue }
+            sigaddset(&signals, signal)
+        }
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         signal(SIGPIPE, SIG_IGN)
         let task = Task.detached { exit(await command().rawValue) }
@@ -19,5 +24,10 @@ enum Interruption {
         task.cancel()
         while sigwait(&signals, &signal) != 0 {}
         _exit(ExitStatus.interruptedByUser.rawValue)
+    }
+
+    private static func isIgnored(_ action: sigaction) -> Bool {
+        // SIG_IGN is 1, which Swift cannot compare as a function.
+        unsafeBitCast(action.__sigaction_handler.sa_handler, to: UInt.self) == 1
     }
 }

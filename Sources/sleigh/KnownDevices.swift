@@ -18,7 +18,11 @@ struct KnownDevices {
     private let file: PrivateFile
 
     init() throws(Failure) {
-        file = PrivateFile(folder: try Folders.state(), name: "known_devices")
+        self.init(folder: try Folders.state())
+    }
+
+    init(folder: String) {
+        file = PrivateFile(folder: folder, name: "known_devices")
     }
 
     var path: String { file.path }
@@ -33,19 +37,29 @@ struct KnownDevices {
         return entry.fingerprint == fingerprint.description ? .known : .changed(known: entry.fingerprint)
     }
 
-    /// Remembers a device that has proved to own its certificate.
-    func remember(_ peer: JID, fingerprint: Fingerprint) throws(Failure) {
+    /// Remembers a device that has proved to own its certificate, unless it was met before.
+    ///
+    /// - Returns: what was known before; of two that come at the same time, the later one sees the earlier.
+    func remember(_ peer: JID, fingerprint: Fingerprint) throws(Failure) -> Verdict {
         try file.withLock { () throws(Failure) in
+            let verdict = try verdict(for: peer, fingerprint: fingerprint)
+            guard case .new = verdict else { return verdict }
             var text = try file.read() ?? ""
             if !text.isEmpty, !text.hasSuffix("\n") { text += "\n" }
             text += "\(peer.bare)\t\(Self.device(of: peer))\t\(fingerprint)\n"
             try file.write(text)
+            return verdict
         }
     }
 
-    /// The device a resource stands for: what precedes the first dot, since a sending sleigh appends a random part.
+    /// The device a resource stands for: without the random part that a sending sleigh appends
+    /// (`Device.resourceForOneRun`).
     private static func device(of peer: JID) -> String {
-        String((peer.resource ?? "").prefix { $0 != "." })
+        let resource = peer.resource ?? ""
+        guard let dot = resource.lastIndex(of: "."), dot != resource.startIndex else { return resource }
+        let suffix = resource[dot...].utf8.dropFirst()
+        let isRandom = suffix.count == 6 && suffix.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+        return isRandom ? String(resource[..<dot]) : resource
     }
 
     private struct Entry {

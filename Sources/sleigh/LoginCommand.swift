@@ -23,7 +23,7 @@ struct LoginCommand: SleighCommand {
         } else {
             do {
                 password = try await Prompt().password("Password for \(printable(address.description)): ")
-            } catch is PromptError {
+            } catch PromptError.noTerminal {
                 throw Failure(
                     "there is no terminal to ask for the password on", hint: "Name a file with --password-file.",
                     code: .usage)

@@ -36,6 +36,9 @@ struct ReceiveCommand: SleighCommand {
     @OptionGroup var options: AccountOptions
     @OptionGroup var output: OutputOptions
 
+    /// How long a connection has to hold before the next attempt comes as soon as the first.
+    private static let lastingConnection = Duration.seconds(60)
+
     func run(_ console: Console, started: ContinuousClock.Instant) async throws {
         let senders = try from.map { address throws(Failure) in try AccountOptions.address(address).bare }
         let policy = try Acceptance(everybody: yes, senders: Set(senders))
@@ -48,19 +51,24 @@ struct ReceiveCommand: SleighCommand {
         while true {
             do {
                 let connection = try await Connection.open(
-                    account, device: device, resource: resource ?? device.name, loop: loop, console: console)
+                    account, device: device, resource: resource ?? device.name, loop: loop, takesOffers: true,
+                    console: console)
                 hasConnected = true
+                let connected = ContinuousClock.now
                 let service = ReceivingService(
                     connection: connection, folder: folder, existing: overwrite ? .replace : .keep, policy: policy,
                     isOnce: once, console: console)
                 do {
-                    if try await service.run() { return }
-                } catch {
+                    if try await service.run() { return await connection.close() }
+                } catch where !(error is StanzaChannelError) || once && service.hasStarted {
                     await connection.close()
                     throw error
+                } catch {
+                    // The stream has ended before we were on-line; why, the client knows.
                 }
                 await connection.close()
-                backoff.reset()
+                // A server that lets us in and throws us out again must not be asked at once for ever.
+                if .now - connected > Self.lastingConnection { backoff.reset() }
                 throw try await connection.client.closed
             } catch let error as ClientError where hasConnected && error.isTransient {
                 var random = SystemRandomNumberGenerator()

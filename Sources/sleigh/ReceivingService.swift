@@ -1,5 +1,6 @@
 import Client
 import FileTransfer
+import Synchronization
 import TerminalUI
 import Transports
 import XMPP
@@ -15,41 +16,72 @@ struct ReceivingService {
 
     private enum Step: Sendable {
         case request(IncomingRequest)
+        case disconnected
         case notWanted
         case received
         case failed(any Error, IncomingRequest)
     }
 
-    /// Runs until the stream to the server ends (`false`), or one file has been received and no more are wanted
-    /// (`true`).
+    /// With `isOnce`, whether the one file has been accepted.
+    private let claim = Claim()
+
+    init(
+        connection: Connection, folder: DestinationFolder, existing: ExistingFile, policy: Acceptance, isOnce: Bool,
+        console: Console
+    ) {
+        self.connection = connection
+        self.folder = folder
+        self.existing = existing
+        self.policy = policy
+        self.isOnce = isOnce
+        self.console = console
+    }
+
+    /// Whether the one file that is wanted has been accepted.
+    var hasStarted: Bool { claim.isTaken }
+
+    /// Runs until the stream to the server has ended and so have the transfers that need it no longer (`false`), or one
+    /// file has been received and no more are wanted (`true`).
     ///
-    /// - Throws: what ended the one transfer that was wanted; `CancellationError`.
+    /// - Throws: what ended the one transfer that was wanted; `StanzaChannelError` when the stream ends at once;
+    ///   `CancellationError`.
     func run() async throws -> Bool {
         let inbox = IncomingRequests(service: connection.service)
         let (steps, continuation) = AsyncStream.makeStream(of: Step.self)
-        return try await withThrowingTaskGroup(of: Void.self) { group in
+        return try await withThrowingDiscardingTaskGroup { group in
             defer { group.cancelAll() }
             group.addTask { await console.display.run() }
+            group.addTask { await inbox.run() }
             group.addTask {
-                await inbox.run()
-                continuation.finish()
+                for await request in inbox.requests { continuation.yield(.request(request)) }
+                continuation.yield(.disconnected)
             }
-            group.addTask { for await request in inbox.requests { continuation.yield(.request(request)) } }
-            try? await connection.client.enableCarbons()
+            group.addTask { try? await connection.client.enableCarbons() }
             try await connection.client.becomeAvailable()
             announce()
+            var runningCount = 0
+            var isConnected = true
             for await step in steps {
                 switch step {
                 case .request(let request):
+                    runningCount += 1
                     group.addTask { continuation.yield(await handle(request)) }
+                    continue
+                case .disconnected:
+                    isConnected = false
+                    if runningCount > 0 { console.detail("The connection to the server is lost; the transfer goes on.") }
                 case .notWanted:
-                    break
+                    runningCount -= 1
                 case .received:
+                    runningCount -= 1
                     if isOnce { return true }
                 case .failed(let error, let request):
+                    runningCount -= 1
+                    try Task.checkCancellation()
                     if isOnce { throw error }
                     console.fail(ErrorReport.failure(for: error), peer: request.peer, name: request.name)
                 }
+                if !isConnected, runningCount == 0 { break }
             }
             try Task.checkCancellation()
             return false
@@ -58,23 +90,37 @@ struct ReceivingService {
 
     private func handle(_ request: IncomingRequest) async -> Step {
         do {
-            guard let isWanted = try await policy.accepts(request, console: console) else {
+            if isOnce, claim.isTaken { return await decline(request) }
+            let isWanted: Bool?
+            do {
+                isWanted = try await policy.accepts(request, console: console)
+            } catch let error as PromptError {
+                console.say("\(ErrorReport.sentence(error.description)) The file is declined.")
+                isWanted = false
+            }
+            guard let isWanted else {
                 console.say("\(printable(request.peer.bare.description)) withdrew the offer.")
                 return .notWanted
             }
-            guard isWanted else {
-                console.detail("Declined \(printable(request.name)) from \(printable(request.peer.description)).")
-                await request.decline()
-                return .notWanted
-            }
+            guard isWanted, !isOnce || claim.take() else { return await decline(request) }
             let progress = TransferProgress(
                 console: console, name: request.name, byteCount: request.byteCount, direction: .in)
             let (summary, file) = try await request.accept(into: folder, existing: existing) { progress.take($0) }
             console.complete(summary, file: file)
             return .received
+        } catch TransferError.withdrawn(let peer) where !Task.isCancelled {
+            console.say("\(printable(peer.bare.description)) withdrew the offer.")
+            claim.release()
+            return .notWanted
         } catch {
             return .failed(error, request)
         }
+    }
+
+    private func decline(_ request: IncomingRequest) async -> Step {
+        console.detail("Declined \(printable(request.name)) from \(printable(request.peer.description)).")
+        await request.decline()
+        return .notWanted
     }
 
     private func announce() {
@@ -82,4 +128,21 @@ struct ReceivingService {
         console.say("Waiting as \(address). Files go into \(printable(folder.path)).")
         if console.isJSON { JSONLine.print(JSONLine.Ready(address: address)) }
     }
+}
+
+/// Makes sure that of several files only one is taken.
+private final class Claim: Sendable {
+    private let state = Mutex(false)
+
+    var isTaken: Bool { state.withLock { $0 } }
+
+    /// Takes it; `false` when somebody else has.
+    func take() -> Bool {
+        state.withLock { isTaken in
+            defer { isTaken = true }
+            return !isTaken
+        }
+    }
+
+    func release() { state.withLock { $0 = false } }
 }

@@ -28,13 +28,16 @@ public actor JingleHost {
     /// How long the end of a session waits for its acknowledgement.
     private static let terminateTimeout = Duration.seconds(3)
     /// The events a session keeps for its holder; a peer that causes more is cut off.
-    private static let eventLimit = 1024
+    private static let eventLimit = 128
 
     private let channel: any StanzaChannel
     private let offered: AsyncStream<Offer>.Continuation
     private var sessions: JingleSessions
     private var outlets: [JingleSessionID: Outlet] = [:]
     private var running: Task<Void, Never>?
+    private let takesOffers: Bool
+    /// Whether requests still come and go; not after the end of the stream.
+    private var isConnected = true
     private nonisolated let jobs: AsyncStream<@Sendable () async -> Void>.Continuation
     private let jobQueue: AsyncStream<@Sendable () async -> Void>
 
@@ -42,11 +45,15 @@ public actor JingleHost {
     private struct Outlet {
         var events: AsyncStream<JingleEvent>.Continuation
         var requests: AsyncStream<(JingleSession.RequestKey, JingleStanza)>.Continuation
+        var end: AsyncStream<Void>.Continuation
     }
 
     /// Creates a host for a stream.
-    public init(channel: any StanzaChannel) {
+    ///
+    /// - Parameter takesOffers: whether somebody reads ``offers``; otherwise each is declined.
+    public init(channel: any StanzaChannel, takesOffers: Bool = true) {
         self.channel = channel
+        self.takesOffers = takesOffers
         sessions = JingleSessions(localAddress: channel.address)
         (offers, offered) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(64))
         (jobQueue, jobs) = AsyncStream.makeStream()
@@ -59,16 +66,23 @@ public actor JingleHost {
         let jobQueue = jobQueue
         running = Task {
             await withDiscardingTaskGroup { group in
-                group.addTask { for await request in requests { await self.take(request) } }
+                group.addTask {
+                    for await request in requests { await self.take(request) }
+                    await self.disconnected()
+                }
                 for await job in jobQueue { group.addTask { await job() } }
                 group.cancelAll()
             }
         }
     }
 
-    /// Terminates what is still open, ends the host, and returns when its work is over.
+    /// Terminates what is still open, all at once, ends the host, and returns when its work is over; also in a task that
+    /// was cancelled.
     public func stop() async {
-        for id in sessions.ids { await terminate(id, Reason(.gone)) }
+        isConnected = false
+        await withDiscardingTaskGroup { group in
+            for id in sessions.ids { group.addTask { await self.terminate(id, Reason(.gone)) } }
+        }
         jobs.finish()
         offered.finish()
         for outlet in outlets.values { close(outlet) }
@@ -105,7 +119,9 @@ public actor JingleHost {
         var stanzas: [JingleStanza] = []
         for case .request(_, let stanza) in actions ?? [] { stanzas.append(stanza) }
         perform((actions ?? []).filter { if case .event = $0 { true } else { false } }, in: id)
-        for stanza in stanzas { await deliver(stanza, to: id.peer) }
+        // In a task of its own: a cancelled one can send nothing.
+        let peer = id.peer
+        await Task { for stanza in stanzas { await self.deliver(stanza, to: peer) } }.value
     }
 
     // MARK: Requests
@@ -115,11 +131,9 @@ public actor JingleHost {
         try? await channel.send(reaction.answer.element)
         guard let id = reaction.session else { return }
         if case .event(.offered(let contents))? = reaction.actions.first {
+            guard takesOffers, isConnected else { return decline(id) }
             let offer = Offer(session: open(id), contents: contents)
-            if case .enqueued = offered.yield(offer) {
-            } else {
-                await terminate(id, Reason(.busy))
-            }
+            if case .enqueued = offered.yield(offer) {} else { decline(id) }
             perform(Array(reaction.actions.dropFirst()), in: id)
         } else {
             perform(reaction.actions, in: id)
@@ -146,17 +160,37 @@ public actor JingleHost {
         jobs.yield { await self.terminate(id, Reason(.generalError)) }
     }
 
+    private func decline(_ id: JingleSessionID) {
+        // Not waited for here, since the next request must not wait either.
+        jobs.yield { await self.terminate(id, Reason(.busy)) }
+    }
+
+    /// The stream has ended: nothing more will be heard of any session, though the bytes may still flow.
+    private func disconnected() {
+        isConnected = false
+        offered.finish()
+        for outlet in outlets.values { close(outlet) }
+        outlets = [:]
+    }
+
     private func open(_ id: JingleSessionID) -> JingleSessionHandle {
         let (events, eventContinuation) = AsyncStream.makeStream(
             of: JingleEvent.self, bufferingPolicy: .bufferingOldest(Self.eventLimit))
         let (requests, requestContinuation) = AsyncStream.makeStream(
             of: (JingleSession.RequestKey, JingleStanza).self)
-        outlets[id] = Outlet(events: eventContinuation, requests: requestContinuation)
-        jobs.yield { await self.sendRequests(requests, of: id) }
-        return JingleSessionHandle(id: id, events: events, host: self)
+        let (end, endContinuation) = AsyncStream.makeStream(of: Void.self)
+        let outlet = Outlet(events: eventContinuation, requests: requestContinuation, end: endContinuation)
+        if isConnected {
+            outlets[id] = outlet
+            jobs.yield { await self.sendRequests(requests, of: id) }
+        } else {
+            close(outlet)
+        }
+        return JingleSessionHandle(id: id, events: events, end: end, host: self)
     }
 
     private func close(_ outlet: Outlet) {
+        outlet.end.finish()
         outlet.events.finish()
         outlet.requests.finish()
     }
@@ -182,6 +216,8 @@ public actor JingleHost {
             perform(sessions.receiveResult(for: key, in: id), in: id)
         } catch let error as StanzaError {
             perform(sessions.receiveFailure(.refused(error), for: key, in: id), in: id)
+        } catch StanzaChannelError.closed {
+            disconnected()
         } catch {
             perform(sessions.receiveFailure(.unanswered, for: key, in: id), in: id)
         }

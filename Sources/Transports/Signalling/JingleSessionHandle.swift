@@ -6,19 +6,27 @@ public import XMPP
 public struct JingleSessionHandle: Sendable {
     /// The session's name.
     public let id: JingleSessionID
-    /// What happens in the session, for one reader; ends with the session.
+    /// What happens in the session, for one reader; ends after `JingleEvent.ended`, or without it when the stream to the
+    /// server ends, which the transport may outlive.
     public let events: AsyncStream<JingleEvent>
 
+    private let end: AsyncStream<Void>
     private let host: JingleHost
 
-    init(id: JingleSessionID, events: AsyncStream<JingleEvent>, host: JingleHost) {
+    init(id: JingleSessionID, events: AsyncStream<JingleEvent>, end: AsyncStream<Void>, host: JingleHost) {
         self.id = id
         self.events = events
+        self.end = end
         self.host = host
     }
 
     /// The peer's full address.
     public var peer: JID { id.peer }
+
+    /// Returns when ``events`` has ended, without reading it, or when the calling task is cancelled. For one caller.
+    public func waitUntilEnded() async {
+        for await _ in end {}
+    }
 
     /// Accepts the session with our descriptions and transports.
     ///

@@ -16,6 +16,9 @@ public struct ServiceDiscoveryRegistry: Sendable, Hashable {
     /// What goes into every available presence.
     public let capabilities: EntityCapabilities
 
+    /// What a disco#info request without a node is answered with.
+    public var info: ServiceDiscoveryInfo { ServiceDiscoveryInfo(identities: [Self.identity], features: features) }
+
     /// Creates a registry of the core features and further ones.
     ///
     /// - Parameters:

@@ -202,6 +202,39 @@ import Transports
         await #expect(throws: ByteStreamError.self) { try await pair.client.openStream(contentName: "late") }
     }
 
+    /// The end of the connection must reach every waiter, whatever the stream was about to do.
+    @Test func finishingWhileThePathDiesEnds() async throws {
+        var options = QUICOptions()
+        options.idleTimeout = .milliseconds(200)
+        options.keepAlive = .milliseconds(50)
+        let paths = Mutex<[CuttablePath]>([])
+        let pair = try await ChannelPair.connect(options: options) { socket, remote in
+            SocketDatagramPath(descriptor: socket.descriptor, remote: remote).map { inner in
+                let path = CuttablePath(inner)
+                paths.withLock { $0.append(path) }
+                return path
+            }
+        }
+        var streams: [QUICByteStream] = []
+        for index in 0..<200 { streams.append(try await pair.client.openStream(contentName: "\(index)")) }
+        for path in paths.withLock({ $0 }) { path.isCut.store(true, ordering: .relaxed) }
+        await withTaskGroup(of: Bool.self) { group in
+            // One after the other until the connection is dead, so that some meet the very moment.
+            for (index, stream) in streams.enumerated() {
+                group.addTask {
+                    try? await Task.sleep(for: .milliseconds(100) + .milliseconds(index))
+                    do {
+                        try await stream.finish()
+                        return false
+                    } catch {
+                        return true
+                    }
+                }
+            }
+            for await hasFailed in group { #expect(hasFailed) }
+        }
+    }
+
     @Test func thePathIsTakenOverOnceEstablished() async throws {
         let agents = Mutex<[TestAgent]>([])
         let pair = try await ChannelPair.connect { socket, remote in

@@ -18,7 +18,10 @@ final class QUICLoop: QUICConnectionDelegate {
         private var cursor: UnsafeMutableRawPointer?
         private var room = 0
         var isFresh = false
+        /// Nothing more comes from the peer.
         var isEnded = false
+        /// The stream itself has ended, and its waiters know. Not so when the engine dropped it with the connection.
+        var isClosed = false
         var lastDelivery: UInt64 = 0
         var acknowledgedByteCount: UInt64 = 0
 
@@ -279,7 +282,7 @@ final class QUICLoop: QUICConnectionDelegate {
                 openStreams()
             case .streamsAvailable: openStreams()
             case .streamOpened(let engineStream):
-                if engineStream.context == nil { welcome(engineStream) }
+                if engineStream.context == nil, !engineStream.isClosed { welcome(engineStream) }
             case .streamReset(let engineStream, let code):
                 let error = ByteStreamError.reset(code: code)
                 feed(of: engineStream)?.stream.fail(send: error, receive: error, dropsData: true)
@@ -342,15 +345,15 @@ final class QUICLoop: QUICConnectionDelegate {
             feed.stream.fail(send: .closed("the stream has ended"), receive: nil)
         }
         feed.stream.fail(send: nil, receive: .closed("the stream has ended"))
+        feed.isClosed = true
         handle(feed.stream)
-        releaseIfConsumed(feed)
     }
 
     /// Forgets a stream that has ended once everything is read. Until then the peer gets no credit for it, nor another
     /// stream in its place: what waits to be read is bounded by the window.
     private func releaseIfConsumed(_ feed: Feed) {
         let engineStream = feed.engineStream
-        guard engineStream.isClosed, engineStream.uncreditedByteCount == 0, engineStream.context != nil else { return }
+        guard feed.isClosed, engineStream.uncreditedByteCount == 0, engineStream.context != nil else { return }
         feeds[engineStream.id] = nil
         engineStream.context = nil
         engine.allowPeerStream(after: engineStream)

@@ -48,11 +48,22 @@ final class Program {
         posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, output, writing, 0o600)
         posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, messages, writing, 0o600)
 
+        // Whoever started the tests may have ignored the signals that some of them send, and this thread blocks them.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var signals = sigset_t()
+        sigfillset(&signals)
+        posix_spawnattr_setsigdefault(&attributes, &signals)
+        sigemptyset(&signals)
+        posix_spawnattr_setsigmask(&attributes, &signals)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
+
         let copies = arguments.map { strdup($0) } + [nil]
         let variables = environment.map { strdup($0) } + [nil]
         defer { (copies + variables).forEach { free($0) } }
         var processID: pid_t = 0
-        let code = posix_spawnp(&processID, arguments[0], &actions, nil, copies, variables)
+        let code = posix_spawnp(&processID, arguments[0], &actions, &attributes, copies, variables)
         guard code == 0 else { throw POSIXError(POSIXErrorCode(rawValue: code) ?? .EINVAL) }
         return processID
     }

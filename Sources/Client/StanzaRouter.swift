@@ -19,6 +19,7 @@ struct StanzaRouter {
 
     private var requestReaders: [String: Reader<IQ>] = [:]
     private var messageReaders: [String: [Reader<XMLElement>]] = [:]
+    private var presenceReaders: [Reader<Presence>] = []
     private var lastNumber = 0
 
     /// Adds the reader of a namespace's requests. Returns its number, and the reader in whose place it comes, which
@@ -50,6 +51,21 @@ struct StanzaRouter {
         messageReaders[namespace]?.removeAll { $0.number == number }
     }
 
+    /// Adds a reader of presence stanzas. Returns its number.
+    mutating func addPresences(_ continuation: AsyncStream<Presence>.Continuation) -> Int {
+        lastNumber += 1
+        presenceReaders.append(Reader(number: lastNumber, continuation: continuation))
+        return lastNumber
+    }
+
+    /// Removes the reader of that number.
+    mutating func removePresences(number: Int) { presenceReaders.removeAll { $0.number == number } }
+
+    /// Hands a presence stanza to all readers.
+    func route(presence: Presence) {
+        for reader in presenceReaders { reader.continuation.yield(presence) }
+    }
+
     /// Hands a request to the reader of its namespace.
     func route(request: IQ, namespace: String) -> Outcome {
         guard let reader = requestReaders[namespace] else { return .nobody }
@@ -71,6 +87,7 @@ struct StanzaRouter {
     /// Ends all sequences.
     func finish() {
         for reader in requestReaders.values { reader.continuation.finish() }
+        for reader in presenceReaders { reader.continuation.finish() }
         for reader in messageReaders.values.joined() { reader.continuation.finish() }
     }
 }

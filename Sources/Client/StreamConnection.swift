@@ -92,10 +92,10 @@ struct StreamConnection: Sendable {
         var iterator = inbound.makeAsyncIterator()
         var parser = XMLStreamParser()
         do {
-            let (address, events) = try await negotiate(&iterator, &parser, outbound)
+            let (address, stream, events) = try await negotiate(&iterator, &parser, outbound)
             log.debug("logged in", metadata: ["address": "\(address)", "server": "\(endpoint)"])
             let client = XMPPClient(
-                address: address, configuration: configuration, limits: limits, channel: pipe.channel,
+                address: address, stream: stream, configuration: configuration, limits: limits, channel: pipe.channel,
                 writer: outbound, log: log)
             ready.fulfil(.success(client))
             return try await withThrowingTaskGroup(of: Void.self) { group in
@@ -112,15 +112,16 @@ struct StreamConnection: Sendable {
         }
     }
 
-    /// Logs in. Returns the address the stream was given, and what the parser found after that.
+    /// Logs in. Returns the address the stream was given, how it came about, and what the parser found after that.
     private func negotiate(
         _ iterator: inout NIOAsyncChannelInboundStream<ByteBuffer>.AsyncIterator, _ parser: inout XMLStreamParser,
         _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
-    ) async throws -> (JID, ArraySlice<XMLStreamEvent>) {
+    ) async throws -> (JID, StreamDescription, ArraySlice<XMLStreamEvent>) {
         var negotiation = StreamNegotiation(
             account: configuration.account, password: configuration.password, resource: configuration.resource,
             cryptography: OpenSSLCryptography())
         var consumedByteCount = 0
+        var tlsVersion = ""
         var actions: [StreamNegotiation.Action] = []
         var deadline = startDeadline(.loggingIn)
         defer { deadline.cancel() }
@@ -128,7 +129,9 @@ struct StreamConnection: Sendable {
         case .startTLS: actions = negotiation.connected()
         case .directTLS:
             deadline.cancel()
-            actions = negotiation.tlsEstablished(try await startTLS(after: 0))
+            let tls = try await startTLS(after: 0)
+            tlsVersion = tls.version
+            actions = negotiation.tlsEstablished(tls.parameters)
             deadline = startDeadline(.loggingIn)
         }
         var events: ArraySlice<XMLStreamEvent> = []
@@ -139,12 +142,19 @@ struct StreamConnection: Sendable {
                 case .startTLS:
                     guard events.isEmpty else { throw TLSHandler.Refusal.unencryptedBytes }
                     deadline.cancel()
-                    actions += negotiation.tlsEstablished(try await startTLS(after: consumedByteCount))
+                    let tls = try await startTLS(after: consumedByteCount)
+                    tlsVersion = tls.version
+                    actions += negotiation.tlsEstablished(tls.parameters)
                     deadline = startDeadline(.loggingIn)
                 case .restartStream:
                     parser = XMLStreamParser()
                     events = []
-                case .bound(let address): return (address, events)
+                case .bound(let address):
+                    let description = StreamDescription(
+                        endpoint: endpoint, ipAddress: pipe.channel.remoteAddress?.ipAddress, tlsVersion: tlsVersion,
+                        mechanism: negotiation.mechanism ?? "",
+                        features: negotiation.features ?? XMLElement("features", namespace: Namespace.streams))
+                    return (address, description, events)
                 case .failed(let error):
                     try? await outbound.write(ByteBuffer(string: "</stream:stream>"))
                     throw error
@@ -162,7 +172,9 @@ struct StreamConnection: Sendable {
         }
     }
 
-    private func startTLS(after consumedByteCount: Int) async throws -> TLSParameters {
+    private func startTLS(
+        after consumedByteCount: Int
+    ) async throws -> (version: String, parameters: TLSParameters) {
         let deadline = startDeadline(.securing)
         defer { deadline.cancel() }
         let domain = configuration.account.domain
@@ -183,7 +195,8 @@ struct StreamConnection: Sendable {
         var bindings: [ChannelBindingType: [UInt8]] = [:]
         bindings[.tlsExporter] = result.exporterChannelBinding
         bindings[.tlsUnique] = result.uniqueChannelBinding
-        return TLSParameters(version: result.version == "TLSv1.3" ? .tls13 : .tls12, channelBindings: bindings)
+        let version = result.version == "TLSv1.3" ? TLSParameters.Version.tls13 : .tls12
+        return (result.version, TLSParameters(version: version, channelBindings: bindings))
     }
 
     private func startDeadline(_ step: ClientError.Step) -> Scheduled<Void> {

@@ -25,13 +25,16 @@ extension XMPPClient {
 
     /// What an address is and can do (XEP-0030); not asked again when its capabilities are known (XEP-0115).
     ///
+    /// - Parameter isFresh: whether to ask in any case, which also shows that it is there.
     /// - Throws: `StanzaError`, `StanzaChannelError`, or `StanzaParseError` when the answer cannot be read.
-    public func discover(_ address: JID, timeout: Duration = .seconds(10)) async throws -> ServiceDiscoveryInfo {
+    public func discover(
+        _ address: JID, timeout: Duration = .seconds(10), isFresh: Bool = false
+    ) async throws -> ServiceDiscoveryInfo {
         let (capabilities, known) = state.withLock { state in
             let capabilities = state.discovery.capabilities(of: address)
             return (capabilities, capabilities.flatMap { state.discovery.info(for: $0) })
         }
-        if let known { return known }
+        if let known, !isFresh { return known }
         let query = ServiceDiscoveryInfo.request(node: capabilities?.queryNode)
         guard let answer = try await request(.get, to: address, payload: query, timeout: timeout) else {
             throw StanzaParseError.missing("query")

@@ -13,6 +13,8 @@ public import XMPP
 public final class XMPPClient: StanzaChannel {
     /// The full address the server bound for this stream.
     public let address: JID
+    /// How this stream came about.
+    public let stream: StreamDescription
 
     let log: Logger
     let limits: StreamConnection.Limits
@@ -69,10 +71,11 @@ public final class XMPPClient: StanzaChannel {
     }
 
     init(
-        address: JID, configuration: ClientConfiguration, limits: StreamConnection.Limits, channel: any Channel,
-        writer: NIOAsyncChannelOutboundWriter<ByteBuffer>, log: Logger
+        address: JID, stream: StreamDescription, configuration: ClientConfiguration, limits: StreamConnection.Limits,
+        channel: any Channel, writer: NIOAsyncChannelOutboundWriter<ByteBuffer>, log: Logger
     ) {
         self.address = address
+        self.stream = stream
         self.limits = limits
         self.channel = channel
         self.writer = writer
@@ -91,6 +94,9 @@ public final class XMPPClient: StanzaChannel {
     public var closed: ClientError {
         get async throws { try await end.value }
     }
+
+    /// Why the connection has ended; `nil` while it stands.
+    var closingReason: String? { end.current?.description }
 
     /// Closes the stream in order: the server delivers what it was given before. Waits for that 2 s at most.
     public func close() async {
@@ -262,7 +268,11 @@ public final class XMPPClient: StanzaChannel {
             state.withLock { $0.router }.route(message: inner)
         case "presence":
             guard let presence = try? Presence(element) else { return }
-            state.withLock { $0.discovery.note(presence) }
+            let router = state.withLock { state in
+                state.discovery.note(presence)
+                return state.router
+            }
+            router.route(presence: presence)
         default: return
         }
     }

@@ -181,7 +181,7 @@ extension AgentCore {
     /// What was wrong with our own side.
     func gatheringObstacles(wantsDirect: Bool, wantsRelay: Bool) -> [ICEObstacle] {
         var obstacles: [ICEObstacle] = []
-        let tookLong = gathering.duration.map { $0 >= Self.silence } ?? true
+        let tookLong = isSomebodySilent
         if wantsDirect {
             if configuration.forceRelay {
                 obstacles.append(.relayOnly)
@@ -214,6 +214,9 @@ extension AgentCore {
         if wantsRelay, configuration.turnServers.isEmpty { obstacles.append(.noTURNServer) }
         return obstacles.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
     }
+
+    /// Whether some server did not answer in time.
+    var isSomebodySilent: Bool { gathering.duration.map { $0 >= Self.silence } ?? true }
 
     private func isAnswering(_ server: TURNServer) -> Bool {
         gathering.candidates.contains { candidate in

@@ -102,6 +102,10 @@ public final class ICEAgent: Sendable {
         return taken.map { ICESocket(descriptor: $0.descriptor, remote: $0.remote) }
     }
 
+    /// Whether a server that was asked has not answered in time; good once gathering is done. Waits for the loop's
+    /// thread.
+    var isSomebodySilent: Bool { core.loop.performAndWait { [core] in core.isSomebodySilent } }
+
     /// Begins the teardown: no handler is called and nothing can be sent afterwards, and TURN allocations are given
     /// back in the background.
     ///

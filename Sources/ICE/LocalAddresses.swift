@@ -1,4 +1,5 @@
 internal import CNice
+internal import Glibc
 
 /// The addresses of this host that are worth a candidate.
 enum LocalAddresses {
@@ -17,6 +18,26 @@ enum LocalAddresses {
                 && !(address.isLinkLocal && address.family == .ipv6)
         }
         return Array(addresses.prefix(usedCount))
+    }
+
+    /// The address that this host would send from to reach another; `nil` without a route. Nothing is sent.
+    static func source(for destination: ICEAddress) -> ICEAddress? {
+        let family = destination.family == .ipv4 ? AF_INET : AF_INET6
+        let descriptor = socket(family, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var remote = destination.socketAddress
+        let byteCount = destination.family == .ipv4 ? MemoryLayout<sockaddr_in>.size : MemoryLayout<sockaddr_in6>.size
+        let isConnected = withUnsafeBytes(of: &remote) {
+            connect(descriptor, $0.bindMemory(to: sockaddr.self).baseAddress, socklen_t(byteCount)) == 0
+        }
+        guard isConnected else { return nil }
+        var local = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let isKnown = withUnsafeMutableBytes(of: &local) {
+            getsockname(descriptor, $0.bindMemory(to: sockaddr.self).baseAddress, &length) == 0
+        }
+        return isKnown ? ICEAddress(local).flatMap { ICEAddress(ip: $0.ip, port: 0) } : nil
     }
 
     /// The start of libnice's own list, loopback included.

@@ -54,6 +54,11 @@ public struct StreamNegotiation: Sendable {
     private let cryptography: any SASLCryptography
     private var state = State.initial
 
+    /// The SASL mechanism of the log-in, such as `SCRAM-SHA-256-PLUS`, once one was chosen.
+    public private(set) var mechanism: String?
+    /// The features the server offered once the log-in was done (RFC 6120 § 4.3.2).
+    public private(set) var features: XMLElement?
+
     private static let bindID = "bind-1"
     private static let sessionID = "session-1"
 
@@ -159,6 +164,7 @@ public struct StreamNegotiation: Sendable {
                 return fail(error)
             }
         case .authenticated:
+            self.features = features
             guard features.first("bind", namespace: Namespace.bind) != nil else { return fail(.bindingNotOffered) }
             // RFC 6121 dropped the session; servers that keep it for old clients mark it as optional.
             let session = features.first("session", namespace: Namespace.session)
@@ -175,6 +181,7 @@ public struct StreamNegotiation: Sendable {
         guard let user = account.local.flatMap(SASLPrep.prepare), let password = SASLPrep.prepare(password.text) else {
             throw .unusableCredentials
         }
+        self.mechanism = mechanism.name
         let message: String
         switch mechanism {
         case .plain:

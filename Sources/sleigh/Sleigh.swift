@@ -15,7 +15,7 @@ struct Sleigh: AsyncParsableCommand {
               sleigh send big.iso you@example.org  on the other
             """,
         version: "0.1.0",
-        subcommands: [LoginCommand.self, ReceiveCommand.self, SendCommand.self])
+        subcommands: [LoginCommand.self, ReceiveCommand.self, SendCommand.self, CheckCommand.self])
 }
 
 /// The program: parses the command line and runs what it asks for.

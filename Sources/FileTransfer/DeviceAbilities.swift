@@ -1,0 +1,49 @@
+// XEP-0166 § 11, XEP-0234 § 10: what a device has to advertise to receive a file.
+import Jingle
+public import XMPP
+
+/// What a device says it can do, seen by one that wants to send it a file.
+public struct DeviceAbilities: Sendable, Hashable {
+    /// Whether it negotiates sessions (XEP-0166).
+    public var hasJingle: Bool
+    /// Whether it receives files that way (XEP-0234).
+    public var hasFileTransfer: Bool
+    /// Whether it can be asked together with the account's other devices (XEP-0353).
+    public var takesProposals: Bool
+    /// The transports it has, by their short names such as `ice-quic`; those not known here are left out.
+    public var transports: [String]
+    /// Those of them that this program has too.
+    public var sharedTransports: [String]
+
+    private static let transportNames = [
+        (ICEQUICTransportDescription.namespace, "ice-quic"),
+        ("urn:xmpp:jingle:transports:webrtc-datachannel:1", "webrtc-datachannel"),
+        ("urn:xmpp:jingle:transports:s5b:1", "socks5"),
+        ("urn:xmpp:jingle:transports:ibb:1", "in-band"),
+        ("urn:xmpp:jingle:transports:ice-udp:1", "ice-udp"),
+        ("urn:xmpp:jingle:transports:ice:0", "ice"),
+        ("urn:xmpp:jingle:transports:raw-udp:1", "raw-udp"),
+    ]
+
+    /// Reads what a device said about itself.
+    public init(_ info: ServiceDiscoveryInfo) {
+        hasJingle = info.has(Jingle.namespace)
+        hasFileTransfer = info.has(FileDescription.namespace)
+        takesProposals = info.has(JingleMessage.namespace)
+        let known = Self.transportNames.filter { info.has($0.0) }
+        transports = known.map(\.1)
+        sharedTransports = known.filter { TransferService.features.contains($0.0) }.map(\.1)
+    }
+
+    /// Why it cannot receive a file from this program, as part of a sentence; `nil` when it can.
+    public var obstacle: String? {
+        if !hasJingle { return "it does not negotiate transfers (Jingle)" }
+        if !hasFileTransfer { return "it does not receive files by Jingle" }
+        if sharedTransports.isEmpty {
+            return transports.isEmpty
+                ? "it has no transport known here"
+                : "it has no transport in common with this sleigh, only \(transports.joined(separator: ", "))"
+        }
+        return nil
+    }
+}

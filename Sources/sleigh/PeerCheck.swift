@@ -1,0 +1,212 @@
+import Client
+import FileTransfer
+import TerminalUI
+import XMPP
+
+/// Finds out whether a person or a device can receive a file, without making anything ring.
+struct PeerCheck {
+    let client: XMPPClient
+    let console: Console
+
+    /// How long a device may take to say what it can do.
+    private static let patience = Duration.seconds(6)
+    /// The most devices that are asked.
+    private static let deviceCount = 16
+
+    /// What was found, and what the command ends with if that is not well.
+    struct Result {
+        var report: CheckReport.Peer
+        var failure: Failure?
+    }
+
+    /// - Throws: `StanzaChannelError` when the stream ends, `CancellationError`.
+    func run(_ peer: JID) async throws -> Result {
+        var report = CheckReport.Peer(address: printable(peer.description), devices: [])
+        let isSelf = peer.bare == client.address.bare
+        let roster = try? await client.roster()
+        report.subscription = isSelf ? "self" : roster.map { $0.items[peer.bare]?.subscription ?? .none }?.rawValue
+        if !peer.isBare {
+            try await ask(peer, into: &report)
+        } else if isSelf || roster?.items[peer]?.subscription.seesContact == true {
+            try await lookAt(peer, isSelf: isSelf, into: &report)
+        } else {
+            try await askServer(of: peer, isAsking: roster?.items[peer]?.isAsking == true, into: &report)
+        }
+        return Result(report: report, failure: failure(report))
+    }
+
+    // MARK: - A device
+
+    private func ask(_ device: JID, into report: inout CheckReport.Peer) async throws {
+        // As before a transfer: a device may not answer those whose presence it has not got.
+        try await client.sendDirectedPresence(to: device)
+        let found = try await abilities(of: device, priority: nil)
+        switch found {
+        case .device(let device):
+            report.devices = [device]
+            report.reachable = true
+            report.canReceive = device.canReceive
+            report.reason = device.reason.map { "that device cannot receive: " + $0 }
+        case .unable(let reason, let reachable):
+            report.reachable = reachable
+            report.canReceive = reachable.map { _ in false }
+            report.reason = reason
+        }
+    }
+
+    private enum Found {
+        case device(CheckReport.PeerDevice)
+        /// `false`: it is not there; `nil`: that cannot be told.
+        case unable(String, reachable: Bool?)
+    }
+
+    private func abilities(of device: JID, priority: Int8?) async throws -> Found {
+        do {
+            let info = try await client.discover(device, timeout: Self.patience, isFresh: true)
+            return .device(describe(device, info, priority: priority))
+        } catch let error as StanzaError {
+            switch error.condition {
+            case .serviceUnavailable, .recipientUnavailable, .itemNotFound, .gone:
+                return .unable("no such device is on-line", reachable: false)
+            default: return reachability(of: device, error)
+            }
+        } catch StanzaChannelError.timedOut {
+            let patience = Format.countdown(Self.patience)
+            return .unable("it did not answer within \(patience): it may have lost its connection", reachable: false)
+        } catch is StanzaParseError {
+            return .unable("what it says about itself cannot be read", reachable: true)
+        }
+    }
+
+    private func reachability(of peer: JID, _ error: StanzaError) -> Found {
+        let domain = printable(peer.domain)
+        switch error.condition {
+        case .remoteServerNotFound:
+            return .unable("there is no XMPP server at \(domain), or it cannot be found", reachable: false)
+        case .remoteServerTimeout:
+            return .unable("the server \(domain) cannot be reached", reachable: false)
+        default: return .unable("the answer was \(error.condition.rawValue)", reachable: nil)
+        }
+    }
+
+    private func describe(_ device: JID, _ info: ServiceDiscoveryInfo, priority: Int8?) -> CheckReport.PeerDevice {
+        let identity = info.identities.first { $0.category == "client" } ?? info.identities.first
+        let abilities = DeviceAbilities(info)
+        return CheckReport.PeerDevice(
+            address: printable(device.description), client: identity?.name.map { printable($0, columns: 60) },
+            type: identity.map { printable($0.type, columns: 30) }, priority: priority.map { Int($0) },
+            jingle: abilities.hasJingle, fileTransfer: abilities.hasFileTransfer,
+            takesProposals: abilities.takesProposals && (priority ?? 0) >= 0,
+            transports: abilities.transports, sharedTransports: abilities.sharedTransports,
+            canReceive: abilities.obstacle == nil, reason: abilities.obstacle)
+    }
+
+    // MARK: - A person whose presence is seen
+
+    private func lookAt(_ peer: JID, isSelf: Bool, into report: inout CheckReport.Peer) async throws {
+        let presence = try await client.presence(of: peer)
+        switch presence.absence {
+        case .notShared:
+            report.reason = "they no longer share their presence; sleigh send asks all their devices"
+            return
+        case .refused(let error):
+            if case .unable(let reason, let reachable) = reachability(of: peer, error) {
+                (report.reason, report.reachable) = (reason, reachable)
+                report.canReceive = reachable.map { _ in false }
+            }
+            return
+        case .offline, nil: break
+        }
+        guard !presence.devices.isEmpty else {
+            (report.reachable, report.canReceive) = (false, false)
+            report.reason = isSelf ? "no other device of yours is on-line" : "no device of theirs is on-line"
+            return
+        }
+        report.devices = try await describe(presence)
+        report.reachable = report.devices.contains { $0.canReceive != nil }
+        report.canReceive = report.devices.contains { $0.canReceive == true }
+        if report.canReceive == false {
+            report.reason =
+                report.reachable == true
+                ? "none of their devices can receive from this sleigh" : "none of their devices answers"
+        } else if !report.devices.contains(where: { $0.canReceive == true && $0.takesProposals == true }) {
+            report.reason = "only under the address of the device: it is not asked by the bare address"
+        }
+    }
+
+    private func describe(_ presence: ContactPresence) async throws -> [CheckReport.PeerDevice] {
+        let devices = presence.devices.values.compactMap { one in one.from.map { ($0, one.priority) } }
+            .sorted { $0.1 == $1.1 ? $0.0.description < $1.0.description : $0.1 > $1.1 }
+        return try await withThrowingTaskGroup(of: (Int, CheckReport.PeerDevice).self) { group in
+            for (index, (device, priority)) in devices.prefix(Self.deviceCount).enumerated() {
+                group.addTask {
+                    switch try await abilities(of: device, priority: priority) {
+                    case .device(let described): return (index, described)
+                    case .unable(let reason, _):
+                        let silent = CheckReport.PeerDevice(
+                            address: printable(device.description), priority: Int(priority), transports: [],
+                            sharedTransports: [], reason: reason)
+                        return (index, silent)
+                    }
+                }
+            }
+            var found: [(Int, CheckReport.PeerDevice)] = []
+            for try await device in group { found.append(device) }
+            return found.sorted { $0.0 < $1.0 }.map(\.1)
+        }
+    }
+
+    // MARK: - A stranger
+
+    /// Only a server that cannot be reached, or an account that does not exist, can be told from outside.
+    private func askServer(of peer: JID, isAsking: Bool, into report: inout CheckReport.Peer) async throws {
+        do {
+            _ = try await client.discover(peer, timeout: Self.patience, isFresh: true)
+        } catch let error as StanzaError {
+            switch error.condition {
+            case .itemNotFound, .gone:
+                (report.reachable, report.canReceive) = (false, false)
+                report.reason = "there is no such account"
+                return
+            case .remoteServerNotFound, .remoteServerTimeout:
+                guard case .unable(let reason, let reachable) = reachability(of: peer, error) else { return }
+                (report.reachable, report.canReceive) = (reachable, false)
+                report.reason = reason
+                return
+            // What servers answer to strangers, whether there is such an account or not (RFC 6121 § 8.5.1).
+            default: break
+            }
+        } catch StanzaChannelError.timedOut {
+            report.reason = "the server \(printable(peer.domain)) did not answer"
+            return
+        } catch is StanzaParseError {
+            // It is there, at least.
+        }
+        report.reason =
+            isAsking
+            ? "they have not yet let you see their presence; sleigh send asks all their devices"
+            : "you do not see the presence of \(printable(peer.description)), who is no contact of yours;"
+                + " sleigh send asks all their devices"
+    }
+
+    // MARK: - The end
+
+    private func failure(_ report: CheckReport.Peer) -> Failure? {
+        let reason = report.reason ?? "it does not say why"
+        switch (report.reachable, report.canReceive) {
+        case (_, true?): return nil
+        case (false?, _):
+            return Failure(
+                "\(report.address) cannot be reached: \(reason)", hint: "Is sleigh receive running there?",
+                code: .peerUnavailable)
+        case (_, false?):
+            return Failure(
+                "\(report.address) cannot receive: \(reason)", hint: "It needs sleigh.", code: .peerUnavailable)
+        case (_, nil):
+            return Failure(
+                "it cannot be told whether \(report.address) can receive: \(reason)",
+                hint: "Name a device, you@example.org/DEVICE, or become contacts in another XMPP client.", code: .failed
+            )
+        }
+    }
+}

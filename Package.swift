@@ -68,6 +68,12 @@ let package = Package(
         // The tests' own tools: a delaying, losing, queueing link between two network namespaces.
         .executableTarget(name: "LinkEmulator", path: "Tests/LinkEmulator"),
 
+        // An XMPP client that can do what a test says, and nothing else.
+        .executableTarget(
+            name: "ScriptedClient",
+            dependencies: ["Client", "XMPP", .product(name: "Logging", package: "swift-log")],
+            path: "Tests/ScriptedClient", swiftSettings: settings),
+
         // Measures rate and CPU time of one QUIC connection, memory to memory.
         .executableTarget(
             name: "QUICBenchmark", dependencies: ["Transports", "SecureChannels", "CDatagram"],
@@ -93,7 +99,10 @@ let package = Package(
             name: "FileTransferTests", dependencies: ["FileTransfer", "Transports", "SecureChannels", "XMPP"],
             swiftSettings: settings),
         .testTarget(name: "TerminalUITests", dependencies: ["TerminalUI"], swiftSettings: settings),
-        .testTarget(name: "EndToEndTests", dependencies: ["sleigh", "LinkEmulator"], swiftSettings: settings),
+        .testTarget(
+            name: "EndToEndTests", dependencies: ["sleigh", "LinkEmulator", "ScriptedClient"],
+            swiftSettings: settings),
+        .testTarget(name: "SleighTests", dependencies: ["sleigh", "XMPP"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )

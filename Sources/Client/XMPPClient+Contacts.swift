@@ -60,9 +60,11 @@ extension XMPPClient {
             var isAnswered = false
             for await input in inputs {
                 guard case .presence(let presence) = input else { break }
-                guard presence.from != address else { continue }
-                contact.note(presence)
-                guard !isAnswered, !contact.devices.isEmpty || contact.absence != nil else { continue }
+                // Our own presence comes back together with those of the account's other devices (RFC 6121 § 4.2.2).
+                let isOwn = presence.from == address
+                if !isOwn { contact.note(presence) }
+                let isAnswer = isOwn ? account.bare == address.bare : !contact.isUnknown
+                guard !isAnswered, isAnswer else { continue }
                 isAnswered = true
                 group.addTask {
                     try await Task.sleep(for: pause)

@@ -22,6 +22,9 @@ public struct ContactPresence: Sendable, Hashable {
     /// What was told in place of devices; `nil` when there are some, or nothing was told.
     public var absence: Absence? { devices.isEmpty ? told : nil }
 
+    /// True as long as nothing was told.
+    public var isUnknown: Bool { devices.isEmpty && told == nil }
+
     private var told: Absence?
 
     /// Creates a view of an account of which nothing is known.

@@ -117,7 +117,7 @@ extension CheckReport {
         let reachable = peer.reachable.map { $0 ? "yes" : "no" } ?? "cannot be told"
         let receive = peer.canReceive.map { $0 ? "yes" : "no" } ?? "cannot be told"
         rows += [("reachable", reachable), ("can receive", receive)]
-        if let reason = peer.reason { rows.append((peer.canReceive == nil ? "because" : "why not", reason)) }
+        if let reason = peer.reason { rows.append(("because", reason)) }
         var lines = section("Peer \(peer.address)", rows)
         for device in peer.devices { lines += [""] + section("Device \(device.address)", self.rows(of: device)) }
         return lines

@@ -46,7 +46,7 @@ struct PeerCheck {
             report.devices = [device]
             report.reachable = true
             report.canReceive = device.canReceive
-            report.reason = device.reason.map { "that device cannot receive: " + $0 }
+            report.reason = device.reason
         case .unable(let reason, let reachable):
             report.reachable = reachable
             report.canReceive = reachable.map { _ in false }
@@ -85,7 +85,9 @@ struct PeerCheck {
             return .unable("there is no XMPP server at \(domain), or it cannot be found", reachable: false)
         case .remoteServerTimeout:
             return .unable("the server \(domain) cannot be reached", reachable: false)
-        default: return .unable("the answer was \(error.condition.rawValue)", reachable: nil)
+        default:
+            let text = error.text.map { " (\(printable($0, columns: 120)))" } ?? ""
+            return .unable("the answer was \(error.condition.rawValue)\(text)", reachable: nil)
         }
     }
 
@@ -124,13 +126,15 @@ struct PeerCheck {
         }
         report.devices = try await describe(presence)
         report.reachable = report.devices.contains { $0.canReceive != nil }
-        report.canReceive = report.devices.contains { $0.canReceive == true }
-        if report.canReceive == false {
-            report.reason =
-                report.reachable == true
-                ? "none of their devices can receive from this sleigh" : "none of their devices answers"
-        } else if !report.devices.contains(where: { $0.canReceive == true && $0.takesProposals == true }) {
-            report.reason = "only under the address of the device: it is not asked by the bare address"
+        let able = report.devices.filter { $0.canReceive == true }
+        report.canReceive = able.contains { $0.takesProposals == true }
+        guard report.canReceive == false else { return }
+        if let device = able.first {
+            report.reason = "\(device.address) can, but only when the file is sent to that address, not to the bare one"
+        } else if report.reachable == true {
+            report.reason = "none of their devices can receive from this sleigh"
+        } else {
+            report.reason = "none of their devices answers"
         }
     }
 
@@ -174,7 +178,12 @@ struct PeerCheck {
                 report.reason = reason
                 return
             // What servers answer to strangers, whether there is such an account or not (RFC 6121 § 8.5.1).
-            default: break
+            case .serviceUnavailable, .forbidden, .notAuthorized, .subscriptionRequired, .registrationRequired,
+                .featureNotImplemented:
+                break
+            default:
+                if case .unable(let reason, _) = reachability(of: peer, error) { report.reason = reason }
+                return
             }
         } catch StanzaChannelError.timedOut {
             report.reason = "the server \(printable(peer.domain)) did not answer"
@@ -197,11 +206,11 @@ struct PeerCheck {
         case (_, true?): return nil
         case (false?, _):
             return Failure(
-                "\(report.address) cannot be reached: \(reason)", hint: "Is sleigh receive running there?",
+                "\(report.address) cannot be reached: \(reason)", hint: "Check the address. Is sleigh receive running there?",
                 code: .peerUnavailable)
         case (_, false?):
             return Failure(
-                "\(report.address) cannot receive: \(reason)", hint: "It needs sleigh.", code: .peerUnavailable)
+                "\(report.address) cannot receive: \(reason)", hint: "Is sleigh receive running there?", code: .peerUnavailable)
         case (_, nil):
             return Failure(
                 "it cannot be told whether \(report.address) can receive: \(reason)",

@@ -58,6 +58,13 @@ struct LogInTests {
         #expect(client.address == JID(account.name + "/device"))
         let log = String(decoding: prosody.log.utf8.dropFirst(before), as: UTF8.self)
         #expect(log.contains("mechanism='\(account.mechanism)'"))
+        let stream = client.stream
+        #expect(stream.mechanism == account.mechanism)
+        #expect(stream.endpoint.port == (direct ? prosody.directPort : prosody.port))
+        #expect(stream.endpoint.security == (direct ? .directTLS : .startTLS))
+        #expect(stream.tlsVersion == (account.name == "alice@old.test" ? "TLSv1.2" : "TLSv1.3"))
+        #expect(stream.ipAddress == "127.0.0.1")
+        #expect(stream.features.first("bind", namespace: "urn:ietf:params:xml:ns:xmpp-bind") != nil)
         await client.close()
         #expect(try await client.closed == .closed(reason: "closed here"))
         await #expect(throws: StanzaChannelError.self) { try await client.becomeAvailable() }

@@ -146,6 +146,23 @@ extension World {
         return program
     }
 
+    /// Starts an XMPP client on host b that advertises just these features, and waits until it is on-line.
+    func scriptedClient(
+        _ account: String, resource: String, priority: Int = 0, features: [String]
+    ) async throws -> Program {
+        let password = try String(contentsOf: folder.appending(path: "\(account).password"), encoding: .utf8)
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+        let server = topology == .ipv6 ? "[\(topology.serverAddress)]:5222" : "\(topology.serverAddress):5222"
+        let program = try Program(
+            ["ip", "netns", "exec", prefix + Host.b.rawValue, Self.productsFolder.appending(path: "ScriptedClient").path]
+                + ["\(account)@sleigh.test/\(resource)", password, server, folder.appending(path: "ca.pem").path]
+                + ["\(priority)"] + features,
+            named: "scripted-\(resource)", folder: folder)
+        try await wait(for: "scripted client") { program.output.contains("ready") || !program.isRunning }
+        try #require(program.isRunning, "\(program.messages)")
+        return program
+    }
+
     /// Starts `sleigh send` as alice on host a.
     func sender(
         of files: [URL], to peer: String = "bob@sleigh.test", _ arguments: [String] = []

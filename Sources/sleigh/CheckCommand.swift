@@ -38,7 +38,7 @@ struct CheckCommand: SleighCommand {
                 console.say("Looking for \(printable(peer.description)) …")
                 let found = try await PeerCheck(client: client, console: console).run(peer)
                 failure = found.failure
-                report.peer = found.report
+                report.recipient = found.report
             } else {
                 console.say("Asking the server what it offers …")
                 report.server = .init(try await client.serverFeatures())

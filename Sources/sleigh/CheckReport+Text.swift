@@ -7,7 +7,7 @@ extension CheckReport {
         if let server { lines += [""] + section("Server", rows(of: server)) }
         if let services { lines += [""] + table(of: services) }
         if let network { lines += [""] + section("Network", rows(of: network)) }
-        if let peer { lines += [""] + self.lines(of: peer) }
+        if let recipient { lines += [""] + self.lines(of: recipient) }
         return lines
     }
 

@@ -9,7 +9,7 @@ struct CheckReport: Encodable {
     var server: Server?
     var services: [Service]?
     var network: Network?
-    var peer: Peer?
+    var recipient: Peer?
 
     /// The connection to the account's server.
     struct Connection: Encodable {

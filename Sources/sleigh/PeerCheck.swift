@@ -206,11 +206,13 @@ struct PeerCheck {
         case (_, true?): return nil
         case (false?, _):
             return Failure(
-                "\(report.address) cannot be reached: \(reason)", hint: "Check the address. Is sleigh receive running there?",
+                "\(report.address) cannot be reached: \(reason)",
+                hint: "Check the address. Is sleigh receive running there?",
                 code: .peerUnavailable)
         case (_, false?):
             return Failure(
-                "\(report.address) cannot receive: \(reason)", hint: "Is sleigh receive running there?", code: .peerUnavailable)
+                "\(report.address) cannot receive: \(reason)", hint: "Is sleigh receive running there?",
+                code: .peerUnavailable)
         case (_, nil):
             return Failure(
                 "it cannot be told whether \(report.address) can receive: \(reason)",

@@ -73,7 +73,7 @@ private struct Checked: Decodable {
     var server: Server?
     var services: [Service]?
     var network: Network?
-    var peer: Peer?
+    var recipient: Peer?
 
     init(_ exit: Program.Exit) throws {
         let decoder = JSONDecoder()
@@ -148,7 +148,7 @@ extension EndToEnd {
                 #expect(found.connection.port == 5222 && found.connection.security == "starttls")
                 #expect(found.connection.tlsVersion == "TLSv1.3")
                 #expect(found.connection.saslMechanism.hasPrefix("SCRAM-SHA-"))
-                #expect(found.peer == nil)
+                #expect(found.recipient == nil)
 
                 let server = try #require(found.server)
                 #expect(server.externalServices == !expected.services.isEmpty)
@@ -161,7 +161,9 @@ extension EndToEnd {
                 #expect(found.serviceWords == expected.services)
                 for service in found.services ?? [] {
                     #expect(service.host == "192.0.2.2" && service.port == 3478)
-                    #expect((service.works == true) == (service.address != nil) && (service.works != true) == (service.reason != nil))
+                    #expect(
+                        (service.works == true) == (service.address != nil)
+                            && (service.works != true) == (service.reason != nil))
                     if service.works == false, let reason = expected.reason {
                         #expect(service.reason?.contains(reason) == true, "\(service)")
                     }
@@ -306,7 +308,7 @@ extension EndToEnd {
             #expect(failed?.exitCode == (status == 0 ? nil : status), sourceLocation: sourceLocation)
             let found = try Checked(exit)
             #expect(found.server == nil && found.network == nil, sourceLocation: sourceLocation)
-            return try #require(found.peer, sourceLocation: sourceLocation)
+            return try #require(found.recipient, sourceLocation: sourceLocation)
         }
     }
 }

@@ -12,7 +12,9 @@ struct CheckReportTests {
         CheckReport(account: "me@example.org/x", connection: connection)
     }
 
-    private static func family(_ nat: String, _ mapping: String, public address: String? = "198.51.100.1") -> CheckReport.Family {
+    private static func family(_ nat: String, _ mapping: String, public address: String? = "198.51.100.1")
+        -> CheckReport.Family
+    {
         CheckReport.Family(
             hostAddresses: ["10.0.0.2"], publicAddress: address, nat: nat, mapping: mapping, mappingBasis: "the basis",
             keepsPort: nil)
@@ -38,7 +40,8 @@ struct CheckReportTests {
             externalServices: true, carbons: false, streamManagement: true,
             proxies: [
                 .init(address: "proxy.example.org", hosts: ["192.0.2.8:5000"]),
-                .init(address: "p.example.org", hosts: [], reason: "it refuses"), .init(address: "q.example.org", hosts: []),
+                .init(address: "p.example.org", hosts: [], reason: "it refuses"),
+                .init(address: "q.example.org", hosts: []),
             ],
             uploads: [
                 .init(address: "up.example.org", maximumFileByteCount: 1_048_576), .init(address: "u.example.org"),
@@ -60,8 +63,12 @@ struct CheckReportTests {
     @Test func servicesSayWhatBecameOfThem() {
         var report = Self.report()
         report.services = [
-            .init(kind: "stun", transport: "udp", host: "2001:db8::1", port: 3478, ipVersion: 6, works: true, address: "a:1"),
-            .init(kind: "turn", transport: "tcp", host: "t.example.org", port: 443, ipVersion: 4, works: true, address: "b:2"),
+            .init(
+                kind: "stun", transport: "udp", host: "2001:db8::1", port: 3478, ipVersion: 6, works: true,
+                address: "a:1"),
+            .init(
+                kind: "turn", transport: "tcp", host: "t.example.org", port: 443, ipVersion: 4, works: true,
+                address: "b:2"),
             .init(kind: "turn", host: "t", port: 3478, ipVersion: 4, works: false, reason: "no answer"),
             .init(kind: "turns", transport: "tcp", host: "t", port: 5349, reason: "for a reason"),
         ]
@@ -95,7 +102,8 @@ struct CheckReportTests {
     }
 
     @Test(arguments: [
-        ("open", "gets through"), ("blocked", "does not get through"), ("unknown", "unknown: there is no server to try it with"),
+        ("open", "gets through"), ("blocked", "does not get through"),
+        ("unknown", "unknown: there is no server to try it with"),
     ])
     func udpIsNamed(word: String, text: String) {
         var report = Self.report()
@@ -106,11 +114,12 @@ struct CheckReportTests {
 
     @Test func peerSaysWhy() {
         var report = Self.report()
-        report.peer = .init(
+        report.recipient = .init(
             address: "you@example.org", subscription: "both", reachable: true, canReceive: false, reason: "none can",
             devices: [
                 .init(
-                    address: "you@example.org/a", client: "Dino", type: "pc", priority: 0, jingle: true, fileTransfer: true,
+                    address: "you@example.org/a", client: "Dino", type: "pc", priority: 0, jingle: true,
+                    fileTransfer: true,
                     takesProposals: false, transports: ["socks5"], sharedTransports: [], canReceive: false,
                     reason: "it has no transport in common"),
                 .init(
@@ -150,7 +159,7 @@ struct CheckReportTests {
     @Test(arguments: [nil, "none", "from", "to", "self"] as [String?])
     func whatCannotBeToldIsSaid(subscription: String?) {
         var report = Self.report()
-        report.peer = .init(address: "you@example.org", subscription: subscription, reason: "of that", devices: [])
+        report.recipient = .init(address: "you@example.org", subscription: subscription, reason: "of that", devices: [])
         #expect(report.lines.contains("  reachable    cannot be told"))
         #expect(report.lines.contains("  can receive  cannot be told"))
         #expect(report.lines.contains { $0.hasPrefix("  contact") } == (subscription != nil))

@@ -55,15 +55,17 @@ struct ContactTests {
         #expect(none.devices.isEmpty && none.absence == .offline)
     }
 
-    @Test(arguments: [
-        ("<presence from='bob@b' type='unavailable'/>", .offline), ("<presence from='bob@b' type='unsubscribed'/>", .notShared),
-        (
-            "<presence from='bob@b' type='error'><error type='cancel'><remote-server-not-found "
-                + "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>",
-            .refused(StanzaError(.remoteServerNotFound, kind: .cancel))
-        ),
-        ("<presence from='bob@b' type='error'/>", .refused(StanzaError(.undefinedCondition, kind: .cancel))),
-    ] as [(String, ContactPresence.Absence)])
+    @Test(
+        arguments: [
+            ("<presence from='bob@b' type='unavailable'/>", .offline),
+            ("<presence from='bob@b' type='unsubscribed'/>", .notShared),
+            (
+                "<presence from='bob@b' type='error'><error type='cancel'><remote-server-not-found "
+                    + "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>",
+                .refused(StanzaError(.remoteServerNotFound, kind: .cancel))
+            ),
+            ("<presence from='bob@b' type='error'/>", .refused(StanzaError(.undefinedCondition, kind: .cancel))),
+        ] as [(String, ContactPresence.Absence)])
     func absenceIsTold(text: String, absence: ContactPresence.Absence) throws {
         let contact = try contact([text])
         #expect(contact.absence == absence && !contact.isUnknown)

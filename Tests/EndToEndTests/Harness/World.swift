@@ -154,7 +154,10 @@ extension World {
             .trimmingCharacters(in: .whitespacesAndNewlines)
         let server = topology == .ipv6 ? "[\(topology.serverAddress)]:5222" : "\(topology.serverAddress):5222"
         let program = try Program(
-            ["ip", "netns", "exec", prefix + Host.b.rawValue, Self.productsFolder.appending(path: "ScriptedClient").path]
+            [
+                "ip", "netns", "exec", prefix + Host.b.rawValue,
+                Self.productsFolder.appending(path: "ScriptedClient").path,
+            ]
                 + ["\(account)@sleigh.test/\(resource)", password, server, folder.appending(path: "ca.pem").path]
                 + ["\(priority)"] + features,
             named: "scripted-\(resource)", folder: folder)

@@ -1,6 +1,6 @@
 /// What `sleigh check` has found out, as `--json` prints it. What is not known is left out.
 ///
-/// The keys are documented in the catalogue's page Check and stay as they are.
+/// The keys are documented in the catalogue's page Check, which a test compares, and stay as they are.
 struct CheckReport: Encodable {
     let event = "checked"
     /// The full address logged in as.

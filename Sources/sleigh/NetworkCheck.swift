@@ -138,6 +138,8 @@ struct NetworkCheck {
         for trial in trials where trial.isUDP {
             guard let address = trial.address, address.family == version, trial.outcome != nil else { continue }
             askedCount += 1
+            // Whoever said nothing to one question says nothing to another.
+            if trial.outcome == .silent || trial.outcome == .noRoute { continue }
             if reflected == nil {
                 let found: ICEProbe.Reflection? =
                     if let known = trial.reflection { known } else { try await probe.stun(address).reflection }

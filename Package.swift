@@ -80,7 +80,7 @@ let package = Package(
             name: "SecureChannelsTests", dependencies: ["SecureChannels", "COpenSSL"], swiftSettings: settings),
         .testTarget(name: "ICETests", dependencies: ["ICE"], swiftSettings: settings),
         .testTarget(
-            name: "TransportsTests", dependencies: ["Transports", "SecureChannels", "ICE", "Jingle", "CDatagram"],
+            name: "TransportsTests", dependencies: ["Transports", "SecureChannels", "ICE", "Jingle", "XMPP", "XML", "CDatagram"],
             swiftSettings: settings),
         .testTarget(
             name: "ClientTests",

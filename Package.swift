@@ -85,11 +85,12 @@ let package = Package(
         .testTarget(
             name: "ClientTests",
             dependencies: [
-                "Client", "SecureChannels", "XMPP", "XML", .product(name: "Logging", package: "swift-log"),
+                "Client", "SecureChannels", "XMPP", "XML", nio("NIOCore"), nio("NIOEmbedded"), nio("NIOPosix"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .testTarget(
-            name: "FileTransferTests", dependencies: ["FileTransfer", "Transports", "SecureChannels"],
+            name: "FileTransferTests", dependencies: ["FileTransfer", "Transports", "SecureChannels", "XMPP"],
             swiftSettings: settings),
         .testTarget(name: "TerminalUITests", dependencies: ["TerminalUI"], swiftSettings: settings),
         .testTarget(name: "EndToEndTests", dependencies: ["sleigh", "LinkEmulator"], swiftSettings: settings),

@@ -37,6 +37,12 @@ static inline gulong cnice_connect_new_candidate(
     return g_signal_connect(agent, "new-candidate-full", G_CALLBACK(callback), data);
 }
 
+static inline gulong cnice_connect_pair_selected(
+    NiceAgent *agent, void (*callback)(NiceAgent *, guint, guint, NiceCandidate *, NiceCandidate *, gpointer),
+    gpointer data) {
+    return g_signal_connect(agent, "new-selected-pair-full", G_CALLBACK(callback), data);
+}
+
 static inline gulong cnice_connect_writable(
     NiceAgent *agent, void (*callback)(NiceAgent *, guint, guint, gpointer), gpointer data) {
     return g_signal_connect(agent, "reliable-transport-writable", G_CALLBACK(callback), data);

@@ -12,6 +12,8 @@ public enum ClientError: Error, Sendable, Hashable {
 
     /// The address is not that of an account: it has no local part.
     case notAnAccount(JID)
+    /// The domain is not in ASCII. Sleigh does not convert international names; their `xn--` form works.
+    case domainNotASCII(String)
     /// The host name cannot be resolved.
     case dnsFailed(host: String)
     /// The domain says that it has no XMPP service for clients (a record with the target `.`).
@@ -65,7 +67,8 @@ public enum ClientError: Error, Sendable, Hashable {
             case .authorityFileUnusable, .serverNameUnusable, .certificateRefused: false
             }
         case .bindFailed(let condition): condition == .resourceConstraint
-        case .notAnAccount, .noService, .startTLSNotOffered, .noMechanism, .unusableCredentials, .serverNotAuthentic,
+        case .notAnAccount, .domainNotASCII, .noService, .startTLSNotOffered, .noMechanism, .unusableCredentials,
+            .serverNotAuthentic,
             .replaced, .cancelled:
             false
         }
@@ -77,7 +80,7 @@ public enum ClientError: Error, Sendable, Hashable {
         case .dnsFailed, .connectFailed, .tlsFailed, .startTLSNotOffered, .timedOut, .streamError, .protocolFailure,
             .closed:
             true
-        case .notAnAccount, .noService, .authenticationFailed, .noMechanism, .unusableCredentials,
+        case .notAnAccount, .domainNotASCII, .noService, .authenticationFailed, .noMechanism, .unusableCredentials,
             .serverNotAuthentic, .bindFailed, .replaced, .unresponsive, .cancelled:
             false
         }
@@ -99,6 +102,7 @@ extension ClientError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .notAnAccount(let address): "\(address) is not the address of an account"
+        case .domainNotASCII: "the domain has letters outside ASCII; write it in its xn-- form"
         case .dnsFailed(let host): "the host name \(host) cannot be resolved"
         case .noService(let domain): "\(domain) has no XMPP service for clients"
         case .connectFailed(let endpoint, let reason): "cannot connect to \(endpoint): \(reason)"

@@ -21,11 +21,14 @@ struct StanzaRouter {
     private var messageReaders: [String: [Reader<XMLElement>]] = [:]
     private var lastNumber = 0
 
-    /// Adds the reader of a namespace's requests, in place of one that is there. Returns its number.
-    mutating func addRequests(inNamespace namespace: String, _ continuation: AsyncStream<IQ>.Continuation) -> Int {
+    /// Adds the reader of a namespace's requests. Returns its number, and the reader in whose place it comes, which
+    /// the caller has to finish.
+    mutating func addRequests(
+        inNamespace namespace: String, _ continuation: AsyncStream<IQ>.Continuation
+    ) -> (number: Int, former: AsyncStream<IQ>.Continuation?) {
         lastNumber += 1
-        requestReaders[namespace] = Reader(number: lastNumber, continuation: continuation)
-        return lastNumber
+        let reader = Reader(number: lastNumber, continuation: continuation)
+        return (lastNumber, requestReaders.updateValue(reader, forKey: namespace)?.continuation)
     }
 
     /// Removes the reader of that number, if it still is there.

@@ -69,14 +69,17 @@ struct StreamConnection: Sendable {
     }
 
     private func run() async {
-        var reason: ClientError
+        // What the life ended with counts, not what the closing came to.
+        let outcome = OneShot<ClientError>()
         do {
-            reason = try await pipe.executeThenClose { inbound, outbound in
-                await live(inbound, outbound)
+            try await pipe.executeThenClose { inbound, outbound in
+                let reason = await live(inbound, outbound)
+                outcome.fulfil(reason)
             }
         } catch {
-            reason = ended(by: error)
+            outcome.fulfil(ended(by: error))
         }
+        var reason = outcome.current ?? .closed(reason: "the server cut the connection")
         if let step = timedOut.current { reason = .timedOut(step, endpoint) }
         guard !ready.fulfil(.failure(reason)) else { return }
         if case .success(let client) = ready.current { client.ended(reason) }

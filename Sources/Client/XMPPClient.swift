@@ -50,7 +50,9 @@ public final class XMPPClient: StanzaChannel {
         _ configuration: ClientConfiguration, limits: StreamConnection.Limits, log: Logger
     ) async throws(ClientError) -> XMPPClient {
         guard configuration.account.local != nil else { throw .notAnAccount(configuration.account) }
-        var failure = ClientError.noService(domain: configuration.account.domain)
+        let domain = configuration.account.domain
+        guard domain.utf8.allSatisfy({ $0 < 0x80 }) else { throw .domainNotASCII(domain) }
+        var failure = ClientError.noService(domain: domain)
         var isFirst = true
         for endpoint in await ServerEndpoint.find(for: configuration, log: log) {
             do throws(ClientError) {
@@ -140,7 +142,7 @@ public final class XMPPClient: StanzaChannel {
 
     /// The connection is over.
     func ended(_ reason: ClientError) {
-        end.fulfil(reason)
+        end.fulfil(state.withLock(\.isClosing) ? .closed(reason: "closed here") : reason)
         let reason = end.current ?? reason
         log.debug("stream ended", metadata: ["reason": "\(reason)"])
         let (answers, router) = state.withLock { state in
@@ -206,7 +208,8 @@ public final class XMPPClient: StanzaChannel {
     public func requests(inNamespace namespace: String) -> AsyncStream<IQ> {
         let (stream, continuation) = AsyncStream.makeStream(
             of: IQ.self, bufferingPolicy: .bufferingOldest(StanzaRouter.waitingCount))
-        let number = state.withLock { $0.router.addRequests(inNamespace: namespace, continuation) }
+        let (number, former) = state.withLock { $0.router.addRequests(inNamespace: namespace, continuation) }
+        former?.finish()
         continuation.onTermination = { [weak self] _ in
             self?.state.withLock { $0.router.removeRequests(inNamespace: namespace, number: number) }
         }
@@ -235,12 +238,8 @@ public final class XMPPClient: StanzaChannel {
                 if let error = StreamError(element) { return ClientError(error) }
                 await received(element)
             case .end:
-                let isOurs = state.withLock { state in
-                    defer { state.isClosing = true }
-                    return state.isClosing
-                }
-                if !isOurs { try? await writer.write(ByteBuffer(string: Self.streamEnd)) }
-                return .closed(reason: isOurs ? "closed here" : "the server closed it")
+                if !state.withLock(\.isClosing) { try? await writer.write(ByteBuffer(string: Self.streamEnd)) }
+                return .closed(reason: "the server closed it")
             case .failed(let error):
                 let text = StreamError(unreadable: error).closingText
                 try? await writer.write(ByteBuffer(string: text))

@@ -123,7 +123,7 @@ struct IncomingFile: Sendable {
                 if let hash = file.hashes.first(where: { $0.algorithm == .sha256 }) {
                     checksum.continuation.yield(hash.value)
                 }
-            case .ended(.local(let reason)) where reason.condition == .success:
+            case .ended(.local):
                 return
             case .ended(.peer(let reason)) where reason?.condition == .success && position.isAllSent:
                 return
@@ -168,6 +168,8 @@ struct IncomingFile: Sendable {
             }
             throw TransferError(error, peer: offerer, byteCount: position.byteCount)
         } catch {
+            // First the session, so that the peer learns the reason before its stream breaks off.
+            await session.terminate(Reason(ending: error))
             await channel.close(code: StreamErrorCode(ending: error).rawValue)
             throw error
         }
@@ -179,20 +181,15 @@ struct IncomingFile: Sendable {
         let channel = connection.channel
         let offset = sink.offset
         let stream = try await openedStream(of: channel)
-        do {
-            let firstByte = try await copy(stream, of: channel, into: sink)
-            report(.verifying)
-            let digest = try await sink.digest()
-            let received = try await sink.finish(expecting: try await expectedDigest(over: channel))
-            let summary = TransferSummary(
-                name: received.name, peer: offerer, byteCount: Int64(received.byteCount),
-                transferredByteCount: Int64(received.byteCount - offset), duration: .now - firstByte,
-                timeToFirstByte: firstByte - started, sha256: hexadecimal(digest), path: connection.path)
-            return (summary, received)
-        } catch {
-            stream.reset(code: StreamErrorCode(ending: error).rawValue)
-            throw error
-        }
+        let firstByte = try await copy(stream, of: connection, into: sink)
+        report(.verifying)
+        let digest = try await sink.digest()
+        let received = try await sink.finish(expecting: try await expectedDigest(over: channel))
+        let summary = TransferSummary(
+            name: received.name, peer: offerer, byteCount: Int64(received.byteCount),
+            transferredByteCount: Int64(received.byteCount - offset), duration: .now - firstByte,
+            timeToFirstByte: firstByte - started, sha256: hexadecimal(digest), path: connection.path)
+        return (summary, received)
     }
 
     private func openedStream(of channel: QUICChannel) async throws -> QUICByteStream {
@@ -218,7 +215,7 @@ struct IncomingFile: Sendable {
 
     /// Copies to the end of the stream; returns when the first byte came.
     private func copy(
-        _ stream: QUICByteStream, of channel: QUICChannel, into sink: FileSink
+        _ stream: QUICByteStream, of connection: ICEQUICTransport.Connection, into sink: FileSink
     ) async throws -> ContinuousClock.Instant {
         try await withThrowingTaskGroup(of: ContinuousClock.Instant.self) { group in
             defer { group.cancelAll() }
@@ -231,7 +228,7 @@ struct IncomingFile: Sendable {
                     try await sink.write(block)
                     let count = Int64(sink.offset)
                     position.advance(to: count)
-                    report(.progress(byteCount: count, roundTripTime: channel.statistics.smoothedRTT))
+                    report(.progress(byteCount: count, connection.path))
                     position.startWaiting()
                 }
                 position.stopWaiting()

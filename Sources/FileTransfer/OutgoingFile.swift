@@ -78,7 +78,7 @@ struct OutgoingFile: Sendable {
             case .ended(.peer(let reason)) where reason?.condition == .success && position.isAllSent:
                 confirmed.continuation.yield()
                 return
-            case .ended(.local(let reason)) where reason.condition == .success:
+            case .ended(.local):
                 return
             case .ended(let end):
                 throw TransferError(end, peer: session.peer, byteCount: position.byteCount)
@@ -126,6 +126,8 @@ struct OutgoingFile: Sendable {
             }
             throw TransferError(error, peer: session.peer, byteCount: position.byteCount)
         } catch {
+            // First the session, so that the peer learns the reason before its stream breaks off.
+            await session.terminate(Reason(ending: error))
             await connection.channel.close(code: StreamErrorCode(ending: error).rawValue)
             throw error
         }
@@ -141,7 +143,7 @@ struct OutgoingFile: Sendable {
         }
         if range.offset > 0 { report(.resumed(atByte: Int64(range.offset))) }
         let firstByte = ContinuousClock.now
-        let digest = try await copy(range, to: channel)
+        let digest = try await copy(range, over: connection)
         report(.verifying)
         try await confirm(digest, over: channel)
         let summary = TransferSummary(
@@ -154,28 +156,25 @@ struct OutgoingFile: Sendable {
     }
 
     /// Sends the range and returns the whole file's digest, once the peer's QUIC has everything.
-    private func copy(_ range: FileDescription.Range, to channel: QUICChannel) async throws -> [UInt8] {
+    private func copy(
+        _ range: FileDescription.Range, over connection: ICEQUICTransport.Connection
+    ) async throws -> [UInt8] {
         let reading = try source.read(from: range.offset, byteCount: range.length, blocks: service.blocks)
         defer { reading.cancel() }
-        let stream = try await channel.openStream(contentName: content.name)
-        do {
-            var byteCount = Int64(range.offset)
-            while let block = try await reading.next() {
-                byteCount += Int64(block.count)
-                try await stream.write(block)
-                let arrived = byteCount - Int64(stream.unacknowledgedByteCount)
-                position.advance(to: max(arrived, Int64(range.offset)))
-                report(.progress(byteCount: position.byteCount, roundTripTime: channel.statistics.smoothedRTT))
-            }
-            position.finish()
-            try await stream.finish()
-            position.advance(to: byteCount)
-            report(.progress(byteCount: byteCount, roundTripTime: channel.statistics.smoothedRTT))
-            return try await reading.digest()
-        } catch {
-            stream.reset(code: StreamErrorCode(ending: error).rawValue)
-            throw error
+        let stream = try await connection.channel.openStream(contentName: content.name)
+        var byteCount = Int64(range.offset)
+        while let block = try await reading.next() {
+            byteCount += Int64(block.count)
+            try await stream.write(block)
+            let arrived = byteCount - Int64(stream.unacknowledgedByteCount)
+            position.advance(to: max(arrived, Int64(range.offset)))
+            report(.progress(byteCount: position.byteCount, connection.path))
         }
+        position.finish()
+        try await stream.finish()
+        position.advance(to: byteCount)
+        report(.progress(byteCount: byteCount, connection.path))
+        return try await reading.digest()
     }
 
     /// Tells the digest (§ 8.1) and waits for the receiver to have verified and stored the file, however long its disk

@@ -26,9 +26,11 @@ extension TransferError {
             case .securityError: self = .peerNotAuthenticated(peer)
             case .unsupportedApplications, .unsupportedTransports, .incompatibleParameters:
                 self = .peerUnable(peer, reason?.text ?? "it cannot use what was offered")
-            case .failedTransport, .connectivityError:
+            case .failedTransport:
                 self = .noPath([reason?.text ?? "the peer found none"])
             case .gone where byteCount == 0: self = .peerOffline(peer)
+            case .connectivityError:
+                self = .interrupted(byteCount: byteCount, reason?.text ?? "the peer lost the connection")
             case .success, .gone, .timeout, .expired, .alternativeSession, nil:
                 self = .interrupted(byteCount: byteCount, reason?.text ?? "the peer ended the session")
             case .failedApplication, .generalError:

@@ -14,9 +14,8 @@ public enum TransferEvent: Sendable {
     case connected(PathReport, peer: JID, fingerprint: Fingerprint)
     /// The transfer goes on where an earlier one stopped.
     case resumed(atByte: Int64)
-    /// So many bytes of the file are with the receiver, those of earlier attempts included, and the path's round-trip
-    /// time is that.
-    case progress(byteCount: Int64, roundTripTime: Duration?)
+    /// So many bytes of the file are with the receiver, those of earlier attempts included, and they travel that path.
+    case progress(byteCount: Int64, PathReport)
     /// All bytes are there; the checksum is being compared.
     case verifying
 }

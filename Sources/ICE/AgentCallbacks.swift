@@ -19,6 +19,14 @@ func stateChanged(_: OpaquePointer?, _: guint, _: guint, _ state: guint, _ data:
     core.loop.perform { core.handle(libraryState: state) }
 }
 
+func pairSelected(
+    _: OpaquePointer?, _: guint, _: guint, _: UnsafeMutablePointer<NiceCandidate>?,
+    _: UnsafeMutablePointer<NiceCandidate>?, _ data: gpointer?
+) {
+    guard let core = AgentCore.from(data) else { return }
+    core.loop.perform { core.handleSelectedPair() }
+}
+
 func becameWritable(_: OpaquePointer?, _: guint, _: guint, _ data: gpointer?) {
     guard let core = AgentCore.from(data) else { return }
     core.loop.perform { core.handleWritable() }

@@ -77,8 +77,8 @@ extension AgentCore {
         checking.libraryState = NiceComponentState(rawValue: rawValue)
         switch checking.libraryState {
         case NICE_COMPONENT_STATE_CONNECTING where !wasReady: enter(.connecting)
-        case NICE_COMPONENT_STATE_CONNECTED where !wasReady: enter(.connected)
-        case NICE_COMPONENT_STATE_READY: becomeReady()
+        case NICE_COMPONENT_STATE_CONNECTED where !wasReady: handleSelectedPair(entering: .connected)
+        case NICE_COMPONENT_STATE_READY: handleSelectedPair(entering: .ready)
         case NICE_COMPONENT_STATE_FAILED:
             // After a selected pair only the loss of a TURN connection leads here.
             wasReady ? fail() : failLater()
@@ -86,12 +86,13 @@ extension AgentCore {
         }
     }
 
-    private func becomeReady() {
-        guard let pair = currentPair() else { return }
+    /// Publishes the pair before the state that promises it.
+    func handleSelectedPair(entering state: ICEState? = nil) {
+        guard isOpen, !checking.hasEnded, let pair = currentPair() else { return }
         let isNew = selectedPair != pair
         publish(pair)
-        enter(.ready)
         if isNew { emit(.selectedPair(pair)) }
+        if let state { enter(state) }
     }
 
     private func failLater() {
@@ -108,7 +109,7 @@ extension AgentCore {
         checking.hasLimit = true
         if checking.libraryState == NICE_COMPONENT_STATE_FAILED { failLater() }
         loop.perform(after: configuration.checkingLimit) { [weak self] in
-            guard let self, state != .ready else { return }
+            guard let self, state != .ready, state != .connected else { return }
             fail()
         }
     }

@@ -11,6 +11,8 @@ extension AgentCore {
         var candidates: [LocalCandidate] = []
         /// In libnice's order, one entry an address.
         var relays: [TURNServer] = []
+        /// Servers over TCP that are asked only if the same host does not answer over UDP.
+        var spareRelays: [TURNServer] = []
         var pendingNames = 0
         var unresolvedNames: Set<String> = []
         var stunServer: STUNServer?
@@ -21,6 +23,9 @@ extension AgentCore {
 
     /// Gathering takes this long when a server does not answer (see the STUN timers).
     private static let silence = Duration.milliseconds(1900)
+
+    /// How long a host has to answer over UDP before it is asked over TCP.
+    private static let headStart = Duration.milliseconds(500)
 
     func gather() {
         guard isOpen, !gathering.isStarted else { return }
@@ -43,6 +48,7 @@ extension AgentCore {
         }
         cnice_for_each_socket(agent, stream, enlargeBuffers)
         for server in names { lookUp(server) }
+        loop.perform(after: Self.headStart) { [weak self] in self?.addSpareRelays() }
         loop.perform(after: configuration.gatheringLimit) { [weak self] in self?.finishGathering() }
         checkGathering()
     }
@@ -74,25 +80,40 @@ extension AgentCore {
         checkGathering()
     }
 
-    /// Those over UDP first, so that their candidates are not overtaken: libnice asks in this order.
-    private var turnServers: [TURNServer] {
-        let servers =
-            configuration.turnServers.filter { $0.transport == .udp }
-            + configuration.turnServers.filter { $0.transport == .tcp }
-        return Array(servers.prefix(ICEConfiguration.maximumTURNServerCount))
+    private var turnServers: ArraySlice<TURNServer> {
+        configuration.turnServers.prefix(ICEConfiguration.maximumTURNServerCount)
     }
 
     /// Tells libnice of the TURN servers given by address; returns those given by name.
+    ///
+    /// libnice keeps one relayed candidate for each address of a server, the first to come; that is to be the one over
+    /// UDP wherever UDP passes.
     private func addNumericRelays() -> [TURNServer] {
         var named: [TURNServer] = []
+        let hostsOverUDP = Set(turnServers.filter { $0.transport == .udp }.map(\.host))
         for server in turnServers {
-            if let address = ICEAddress(ip: server.host, port: server.port) {
+            if server.transport == .tcp, hostsOverUDP.contains(server.host) {
+                gathering.spareRelays.append(server)
+            } else if let address = ICEAddress(ip: server.host, port: server.port) {
                 addRelay(server, at: address)
             } else {
                 named.append(server)
             }
         }
         return named
+    }
+
+    private func addSpareRelays() {
+        guard isOpen, !gathering.isDone else { return }
+        let spares = gathering.spareRelays
+        gathering.spareRelays = []
+        for server in spares where !turnServers.contains(where: { $0.host == server.host && isAnswering($0) }) {
+            if let address = ICEAddress(ip: server.host, port: server.port) {
+                addRelay(server, at: address)
+            } else {
+                lookUp(server)
+            }
+        }
     }
 
     private func lookUp(_ server: TURNServer) {
@@ -143,6 +164,7 @@ extension AgentCore {
     }
 
     private func checkGathering() {
+        if gathering.isLibraryDone, gathering.pendingNames == 0 { addSpareRelays() }
         if gathering.isLibraryDone, gathering.pendingNames == 0 { finishGathering() }
     }
 
@@ -177,6 +199,12 @@ extension AgentCore {
         }
         for server in turnServers {
             guard wantsRelay || server.transport == .udp, !isAnswering(server) else { continue }
+            // Over TCP such a host is not asked, and over UDP its answer may have come too late to be kept.
+            if turnServers.contains(where: { $0.host == server.host && isAnswering($0) }),
+                server.transport == .tcp || !tookLong
+            {
+                continue
+            }
             if gathering.unresolvedNames.contains(server.host) {
                 obstacles.append(.unresolvedName(host: server.host))
             } else {

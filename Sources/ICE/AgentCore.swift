@@ -66,6 +66,7 @@ final class AgentCore: @unchecked Sendable {
         _ = cnice_connect_new_candidate(agent, candidateFound, data)
         _ = cnice_connect_gathering_done(agent, gatheringEnded, data)
         _ = cnice_connect_state_changed(agent, stateChanged, data)
+        _ = cnice_connect_pair_selected(agent, pairSelected, data)
         _ = cnice_connect_writable(agent, becameWritable, data)
         // Before gathering: the agent does not poll its sockets on its own.
         nice_agent_attach_recv(agent, stream, 1, loop.mainContext, datagramArrived, data)
@@ -82,10 +83,11 @@ final class AgentCore: @unchecked Sendable {
         cnice_set_boolean(agent, "force-relay", configuration.forceRelay ? 1 : 0)
         // Consent freshness stays off, as created: after a takeover nobody answers STUN; QUIC looks after liveness.
         cnice_set_boolean(agent, "keepalive-conncheck", 0)
-        // Four tries within two seconds: 0, 250, 750, 1750 ms.
-        cnice_set_unsigned(agent, "stun-initial-timeout", 250)
-        cnice_set_unsigned(agent, "stun-max-retransmissions", 4)
-        cnice_set_unsigned(agent, "idle-timeout", 2000)
+        // For questions to STUN and TURN servers: tries at 0, 500 and 1500 ms, given up after two seconds. Checks between
+        // peers have a timer of their own, of the same length.
+        cnice_set_unsigned(agent, "stun-initial-timeout", 500)
+        cnice_set_unsigned(agent, "stun-max-retransmissions", 3)
+        cnice_set_unsigned(agent, "idle-timeout", 1000)
     }
 
     private static func credentials(of agent: OpaquePointer, stream: guint) -> ICECredentials? {
@@ -176,14 +178,14 @@ final class AgentCore: @unchecked Sendable {
         let parked = g_main_context_new()
         nice_agent_attach_recv(agent, stream, 1, parked, datagramIgnored, nil)
         g_main_context_unref(parked)
-        close(isReading: false)
+        if sending.withLock({ $0.close() }) { tearDown(isReading: false) }
         return (descriptor, pair.remote.address)
     }
 
     /// Begins the teardown; further calls do nothing. From any thread.
-    func close(isReading: Bool = true) {
+    func close() {
         guard sending.withLock({ $0.close() }) else { return }
-        loop.perform { self.tearDown(isReading: isReading) }
+        loop.perform { self.tearDown(isReading: true) }
     }
 
     private func tearDown(isReading: Bool) {

@@ -1,9 +1,9 @@
 /// Finds a UDP path to one peer (RFC 8445, trickle: RFC 8838) and sends datagrams over it.
 ///
 /// Order of use: read ``localCredentials`` and signal them, call ``gather()``, signal every candidate that ``events``
-/// gives, and hand over what the peer signals. Once the state is ``ICEState/ready``, ``send(_:)`` and the receive
-/// handler carry datagrams; a pair that is direct can then be taken over with ``takeOverSocket()``. All methods may
-/// be called from any thread and, where not said otherwise, do not wait.
+/// gives, and hand over what the peer signals. From the state ``ICEState/connected`` on, ``send(_:)`` and the receive
+/// handler carry datagrams, whichever pair is selected; once both sides are ``ICEState/ready`` a direct pair can be
+/// taken over with ``takeOverSocket()``. All methods may be called from any thread and, where not said otherwise, do not wait.
 ///
 /// The agent is torn down by ``close()``, or when the last reference goes.
 public final class ICEAgent: Sendable {
@@ -27,7 +27,7 @@ public final class ICEAgent: Sendable {
     /// How far the agent has come.
     public var state: ICEState { core.state }
 
-    /// The pair in use, once the state is ``ICEState/ready``.
+    /// The pair in use, from the state ``ICEState/connected`` on; final in ``ICEState/ready``.
     public var selectedPair: ICESelectedPair? { core.selectedPair }
 
     /// Starts gathering; host candidates come at once, the others as the servers answer.
@@ -92,8 +92,8 @@ public final class ICEAgent: Sendable {
     /// the others are in the socket. Waits for the loop's thread, which takes well under a millisecond: hold no lock
     /// that the receive handler takes. On the loop's thread it does not wait.
     ///
-    /// Call it only after the peer is known to be ready too (it completed QUIC's handshake), because nobody answers
-    /// the peer's checks afterwards.
+    /// Call it only after the peer is known to be ready too, because nobody answers the peer's checks afterwards. Both
+    /// sides become ready up to some seconds apart, and a QUIC handshake may be over before.
     ///
     /// - Returns: the socket, or `nil` if the agent is not ready, or if our end of the pair is a relay: then the
     ///   agent goes on as before.

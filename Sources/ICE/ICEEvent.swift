@@ -6,7 +6,8 @@ public enum ICEEvent: Sendable, Hashable {
     case gatheringDone
     /// The state changed.
     case stateChanged(ICEState)
-    /// The checks are over and datagrams can be sent; the same as state ``ICEState/ready``, with the pair.
+    /// Datagrams travel by this pair from now on. Comes before ``ICEState/connected``, and again when a better pair
+    /// takes over or more is known of the obstacles; final with ``ICEState/ready``.
     case selectedPair(ICESelectedPair)
     /// No path was found; the reasons we know.
     case failed([ICEObstacle])
@@ -20,7 +21,7 @@ public enum ICEState: Sendable, Hashable {
     case gathering
     /// Pairs are being checked.
     case connecting
-    /// A pair works, better ones are still being checked.
+    /// A pair works and carries datagrams; better ones are still being checked, which takes seconds behind a NAT.
     case connected
     /// The final pair is chosen.
     case ready

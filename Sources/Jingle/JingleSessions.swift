@@ -72,7 +72,9 @@ public struct JingleSessions: Sendable {
 
     /// Takes an IQ of type `get` or `set` whose payload is in the namespace of Jingle.
     ///
-    /// A session answers only to the peer's full address; anybody else learns no more than that it is unknown.
+    /// A session answers only to the peer's full address; anybody else learns no more than that it is unknown. Of two
+    /// session-initiates that cross for the same purpose, the one with the lower identifier wins (§ 7.2.16). If both
+    /// have the same identifier, which random ones never have, both are refused: they could not be told apart.
     public mutating func receive(_ request: IQ) -> Reaction {
         func refuse(_ error: StanzaError) -> Reaction {
             Reaction(

@@ -22,12 +22,22 @@ public protocol DatagramPath: AnyObject, Sendable {
     /// - Returns: whether more may be waiting already.
     func receive(_ deliver: (UnsafeRawBufferPointer) -> Void) -> Bool
 
-    /// Takes the socket out of the agent once the peer is authenticated; may block for some milliseconds. Packets
+    /// Takes the socket out of the agent, once the peer is authenticated; may block for some milliseconds. Packets
     /// that arrived before can still be received from this path, and none are added later.
     ///
-    /// - Returns: the path to use from now on, or `nil` to stay with this one.
-    func takeOver() -> SocketDatagramPath?
+    /// - Parameter roundTripTime: what the connection has measured so far.
+    func takeOver(roundTripTime: Duration) -> DatagramPathTakeover
 
     /// Ends the path; the last call.
     func close()
+}
+
+/// What became of a request to take a path's socket over.
+public enum DatagramPathTakeover: Sendable {
+    /// Go on with this path.
+    case done(SocketDatagramPath)
+    /// Stay with the old path for now, and ask again soon.
+    case later
+    /// Stay with the old path for good.
+    case never
 }

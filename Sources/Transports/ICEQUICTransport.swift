@@ -1,5 +1,4 @@
 // urn:sleigh:jingle:transports:ice-quic:0, as Wire/ICE-QUIC.md describes it.
-import Glibc
 public import ICE
 public import Jingle
 public import SecureChannels
@@ -27,12 +26,22 @@ public final class ICEQUICTransport: Sendable {
     public struct Connection: Sendable {
         /// The connection, authenticated on both sides.
         public let channel: QUICChannel
-        /// The path it takes.
-        public let path: PathReport
+        fileprivate let transport: ICEQUICTransport
+        /// What it began with.
+        fileprivate let pair: ICESelectedPair
+
+        /// The path it takes now: ICE may have found a better one since it began.
+        public var path: PathReport {
+            var report = PathReport(transport.state.withLock { $0.pair } ?? pair)
+            report.roundTripTime = channel.statistics.smoothedRTT
+            return report
+        }
     }
 
     /// How long after the start the first description may still wait for candidates that need a server's answer.
     private static let patience = Duration.milliseconds(150)
+    /// How long a relay waits for a direct pair: for a check that was lost, and its repetition after 500 ms.
+    private static let relayPatience = Duration.milliseconds(800)
     /// How long later candidates wait for others, to be told in one stanza.
     private static let gatheringPause = Duration.milliseconds(20)
     /// How long ICE may look for a path to a peer that does not say that it has no more candidates. The agent's own
@@ -42,6 +51,7 @@ public final class ICEQUICTransport: Sendable {
     private let role: JingleRole
     private let certificate: DeviceCertificate
     private let agent: ICEAgent
+    private let takeover: SocketTakeover
     private let started = ContinuousClock.now
     private let state = Mutex(State())
     private let candidatesChanged: (AsyncStream<Void>, AsyncStream<Void>.Continuation)
@@ -61,6 +71,7 @@ public final class ICEQUICTransport: Sendable {
         var remoteCredentials: ICEUDPTransportDescription.Credentials?
         var remoteFingerprint: Fingerprint?
         var handshakeRole: FingerprintDescription.HandshakeRole?
+        var pair: ICESelectedPair?
         var localSetup = FingerprintDescription.Setup.actpass
     }
 
@@ -78,6 +89,7 @@ public final class ICEQUICTransport: Sendable {
         } catch {
             throw .unavailable("ICE cannot be started: \(error)")
         }
+        takeover = SocketTakeover(isControlling: role == .initiator)
         candidatesChanged = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         gathered = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         outcome = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -102,7 +114,10 @@ public final class ICEQUICTransport: Sendable {
                 gathered.1.yield()
                 candidatesChanged.1.yield()
             case .selectedPair(let pair):
+                state.withLock { $0.pair = pair }
                 outcome.1.yield(.selected(pair))
+            case .stateChanged(.ready):
+                takeover.noteReady()
             case .failed(let obstacles):
                 outcome.1.yield(.failed(obstacles))
             case .stateChanged:
@@ -155,7 +170,8 @@ public final class ICEQUICTransport: Sendable {
                 throw .unusableDescription("other ICE credentials than before")
             }
             if known == nil {
-                guard let iceCredentials = ICECredentials(usernameFragment: credentials.ufrag, password: credentials.pwd)
+                guard
+                    let iceCredentials = ICECredentials(usernameFragment: credentials.ufrag, password: credentials.pwd)
                 else { throw .unusableDescription("ICE credentials that are none") }
                 state.withLock { $0.remoteCredentials = credentials }
                 agent.setRemote(iceCredentials)
@@ -194,10 +210,7 @@ public final class ICEQUICTransport: Sendable {
                 let count = (try? agent.send(batch, segmentByteCount: segmentByteCount)) ?? 0
                 return min(batch.count, count * segmentByteCount)
             },
-            takeOver: {
-                guard let socket = agent.takeOverSocket() else { return nil }
-                return SocketDatagramPath(socket)
-            },
+            takeOver: { [takeover] roundTripTime in takeover.attempt(agent, roundTripTime) },
             close: { agent.close() })
         guard let path else { throw Failure.unavailable("no descriptor left") }
         agent.setReceiveHandler { path.deliver($0) }
@@ -205,9 +218,7 @@ public final class ICEQUICTransport: Sendable {
             let channel = try await QUICChannel.connect(
                 role: handshakeRole == .server ? .server : .client, certificate: certificate,
                 peerFingerprint: fingerprint, path: path)
-            var report = PathReport(pair)
-            report.roundTripTime = channel.statistics.smoothedRTT
-            return Connection(channel: channel, path: report)
+            return Connection(channel: channel, transport: self, pair: pair)
         } catch ByteStreamError.peerNotAuthenticated {
             throw Failure.peerNotAuthenticated
         } catch let error as ByteStreamError {
@@ -220,7 +231,27 @@ public final class ICEQUICTransport: Sendable {
         agent.close()
     }
 
+    /// Waits for the pair to begin with: the first, but a relay only when no direct pair turns up soon after.
     private func selectedPair() async throws -> ICESelectedPair {
+        let first = try await nextPair()
+        if case .direct = first.path { return first }
+        return try await withThrowingTaskGroup(of: ICESelectedPair.self) { group in
+            defer { group.cancelAll() }
+            group.addTask {
+                while true {
+                    let pair = try await self.nextPair()
+                    if case .direct = pair.path { return pair }
+                }
+            }
+            group.addTask {
+                try await Task.sleep(for: Self.relayPatience)
+                return first
+            }
+            return try await group.next() ?? first
+        }
+    }
+
+    private func nextPair() async throws -> ICESelectedPair {
         for await outcome in outcome.0 {
             switch outcome {
             case .selected(let pair): return pair
@@ -268,19 +299,6 @@ public final class ICEQUICTransport: Sendable {
             ice.candidates = candidates
             return ICEQUICTransportDescription(ice: ice, isGatheringComplete: state.isGatheringComplete)
         }
-    }
-}
-
-extension SocketDatagramPath {
-    /// Goes on with the socket of a selected pair.
-    convenience init?(_ socket: ICESocket) {
-        let descriptor = fcntl(socket.descriptor, F_DUPFD_CLOEXEC, 0)
-        guard descriptor >= 0 else { return nil }
-        var remote = socket.remote
-        let address = withUnsafeBytes(of: &remote) { bytes in
-            SocketAddress(UnsafeRawBufferPointer(rebasing: bytes[..<Int(socket.remoteByteCount)]))
-        }
-        self.init(descriptor: descriptor, remote: address)
     }
 }
 

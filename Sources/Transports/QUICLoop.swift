@@ -18,7 +18,10 @@ final class QUICLoop: QUICConnectionDelegate {
         private var cursor: UnsafeMutableRawPointer?
         private var room = 0
         var isFresh = false
+        /// Nothing more comes from the peer.
         var isEnded = false
+        /// The stream itself has ended, and its waiters know. Not so when the engine dropped it with the connection.
+        var isClosed = false
         var lastDelivery: UInt64 = 0
         var acknowledgedByteCount: UInt64 = 0
 
@@ -83,12 +86,16 @@ final class QUICLoop: QUICConnectionDelegate {
     private var isClosed = false
     private var statisticsTime: UInt64 = 0
     private var deliveryDue: UInt64 = .max
+    /// When to ask the path for its socket.
+    private var pathChangeDue: UInt64 = .max
 
     /// A reader of a busy stream gets a block that is not full after this time in nanoseconds.
     private static let deliveryInterval: UInt64 = 1_000_000
     private static let statisticsInterval: UInt64 = 50_000_000
     /// How soon to try again on a path that does not say when it has room.
     private static let retryInterval: UInt64 = 1_000_000
+    /// How soon to ask a path again that does not give its socket yet.
+    private static let pathChangeInterval: UInt64 = 20_000_000
     /// What a stream with an unreadable header is reset with.
     private static let malformedHeaderCode: UInt64 = 1
     /// What a stream is reset with when nobody accepts the ones before it.
@@ -138,6 +145,7 @@ final class QUICLoop: QUICConnectionDelegate {
             if engine.expiry <= now { engine.handleExpiry(now: now) }
             handleRequests()
             handleEvents()
+            if now >= pathChangeDue { changePath() }
             send()
             handleEvents()
             deliverFresh()
@@ -179,7 +187,7 @@ final class QUICLoop: QUICConnectionDelegate {
     private func sleep(polling: Bool) -> Bool {
         guard core.takeNothing() else { return true }
         // While the path is full the engine's timer is of no use: it may only say that it could send.
-        let deadline = min(unsent.isEmpty ? engine.expiry : now + Self.retryInterval, deliveryDue)
+        let deadline = min(unsent.isEmpty ? engine.expiry : now + Self.retryInterval, deliveryDue, pathChangeDue)
         var timeout: Int64 = -1
         if polling {
             timeout = 0
@@ -269,12 +277,12 @@ final class QUICLoop: QUICConnectionDelegate {
             switch event {
             case .handshakeCompleted: break
             case .established:
-                changePath()
+                pathChangeDue = now
                 core.noteEstablished()
                 openStreams()
             case .streamsAvailable: openStreams()
             case .streamOpened(let engineStream):
-                if engineStream.context == nil { welcome(engineStream) }
+                if engineStream.context == nil, !engineStream.isClosed { welcome(engineStream) }
             case .streamReset(let engineStream, let code):
                 let error = ByteStreamError.reset(code: code)
                 feed(of: engineStream)?.stream.fail(send: error, receive: error, dropsData: true)
@@ -292,11 +300,16 @@ final class QUICLoop: QUICConnectionDelegate {
     }
 
     private func changePath() {
-        guard let socket = path.takeOver() else { return }
-        // Nothing is added to the old path any more; what it holds comes first.
-        while receive() {}
-        path.close()
-        path = socket
+        switch path.takeOver(roundTripTime: engine.statistics.smoothedRTT ?? .zero) {
+        case .done(let socket):
+            pathChangeDue = .max
+            // Nothing is added to the old path any more; what it holds comes first.
+            while receive() {}
+            path.close()
+            path = socket
+        case .later: pathChangeDue = now + Self.pathChangeInterval
+        case .never: pathChangeDue = .max
+        }
     }
 
     private func welcome(_ engineStream: QUICStream) {
@@ -332,15 +345,15 @@ final class QUICLoop: QUICConnectionDelegate {
             feed.stream.fail(send: .closed("the stream has ended"), receive: nil)
         }
         feed.stream.fail(send: nil, receive: .closed("the stream has ended"))
+        feed.isClosed = true
         handle(feed.stream)
-        releaseIfConsumed(feed)
     }
 
     /// Forgets a stream that has ended once everything is read. Until then the peer gets no credit for it, nor another
     /// stream in its place: what waits to be read is bounded by the window.
     private func releaseIfConsumed(_ feed: Feed) {
         let engineStream = feed.engineStream
-        guard engineStream.isClosed, engineStream.uncreditedByteCount == 0, engineStream.context != nil else { return }
+        guard feed.isClosed, engineStream.uncreditedByteCount == 0, engineStream.context != nil else { return }
         feeds[engineStream.id] = nil
         engineStream.context = nil
         engine.allowPeerStream(after: engineStream)

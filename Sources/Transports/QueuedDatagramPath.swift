@@ -9,6 +9,9 @@ public final class QueuedDatagramPath: DatagramPath {
     /// Sends a batch like `DatagramPath.send`; called on the connection's thread.
     public typealias Send = @Sendable (_ batch: UnsafeRawBufferPointer, _ segmentByteCount: Int) -> Int
 
+    /// Takes the socket over like `DatagramPath.takeOver`; called on the connection's thread.
+    public typealias TakeOver = @Sendable (_ roundTripTime: Duration) -> DatagramPathTakeover
+
     /// Whether a relay carries the packets.
     public let isRelayed: Bool
     /// Readable while packets wait.
@@ -18,7 +21,7 @@ public final class QueuedDatagramPath: DatagramPath {
 
     private let ring: Mutex<Ring>
     private let sendBatch: Send
-    private let takeOverSocket: @Sendable () -> SocketDatagramPath?
+    private let takeOverSocket: TakeOver
     private let closePath: @Sendable () -> Void
 
     /// The packets, each in a slot of its own.
@@ -47,7 +50,7 @@ public final class QueuedDatagramPath: DatagramPath {
     /// - Returns: `nil` when the system has no descriptor left.
     public init?(
         isRelayed: Bool, capacity: Int = 1024, send: @escaping Send,
-        takeOver: @escaping @Sendable () -> SocketDatagramPath? = { nil },
+        takeOver: @escaping TakeOver = { _ in .never },
         close: @escaping @Sendable () -> Void = {}
     ) {
         let descriptor = datagram_event_new()
@@ -110,7 +113,7 @@ public final class QueuedDatagramPath: DatagramPath {
     }
 
     /// Asks the owner for the socket.
-    public func takeOver() -> SocketDatagramPath? { takeOverSocket() }
+    public func takeOver(roundTripTime: Duration) -> DatagramPathTakeover { takeOverSocket(roundTripTime) }
 
     /// Takes no more packets and tells the owner.
     public func close() {

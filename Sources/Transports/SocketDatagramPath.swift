@@ -98,7 +98,7 @@ public final class SocketDatagramPath: DatagramPath, @unchecked Sendable {
     }
 
     /// Is the socket already.
-    public func takeOver() -> SocketDatagramPath? { nil }
+    public func takeOver(roundTripTime: Duration) -> DatagramPathTakeover { .never }
 
     /// The descriptor is closed when nobody refers to the path any more.
     public func close() {}

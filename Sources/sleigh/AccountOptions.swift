@@ -77,7 +77,8 @@ struct AccountOptions: ParsableArguments {
     /// Reads an address the user wrote.
     static func address(_ text: String) throws(Failure) -> JID {
         guard let address = JID(text), address.local != nil else {
-            throw Failure("'\(printable(text))' is not an address", hint: "Write it like you@example.org.", code: .usage)
+            throw Failure(
+                "'\(printable(text))' is not an address", hint: "Write it like you@example.org.", code: .usage)
         }
         return address
     }

@@ -41,7 +41,7 @@ final class Console: Sendable {
         for line in Summary(
             name: printable(file?.path ?? summary.name), byteCount: UInt64(summary.byteCount),
             resumedByteCount: UInt64(summary.byteCount - summary.transferredByteCount), duration: summary.duration,
-            path: summary.path.text(roundTripTime: summary.path.roundTripTime), checksum: "sha-256 \(summary.sha256)",
+            path: summary.path.text, checksum: "sha-256 \(summary.sha256)",
             isVerified: true
         ).lines {
             display.message(line)
@@ -89,7 +89,7 @@ private struct ConsoleLogHandler: LogHandler {
 
 extension PathReport {
     /// The path as shown beside the progress, such as `direct udp 12 ms`.
-    func text(roundTripTime: Duration?) -> String {
+    var text: String {
         guard let roundTripTime else { return description }
         let milliseconds = roundTripTime.inSeconds * 1000
         let rounded = milliseconds < 10 ? (milliseconds * 10).rounded() / 10 : milliseconds.rounded()

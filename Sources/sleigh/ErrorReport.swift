@@ -32,7 +32,7 @@ enum ErrorReport {
     private static func failure(for error: ClientError) -> Failure {
         let hint: String? =
             switch error {
-            case .notAnAccount: "Write the account like you@example.org."
+            case .notAnAccount, .domainNotASCII: "Write the account like you@example.org."
             case .dnsFailed, .noService: "Check the address; --server HOST:PORT connects without asking DNS."
             case .connectFailed, .timedOut(.connecting, _): "Check the network, and the server with --server HOST:PORT."
             case .tlsFailed(_, .certificateRefused):
@@ -47,8 +47,10 @@ enum ErrorReport {
             }
         switch error {
         case .cancelled: return Failure("interrupted", code: .interruptedByUser)
-        case .notAnAccount: return Failure(error.description, hint: hint, code: .usage)
+        case .notAnAccount, .domainNotASCII: return Failure(error.description, hint: hint, code: .usage)
         case .tlsFailed(_, .authorityFileUnusable): return Failure(error.description, hint: hint, code: .localFile)
+        case .tlsFailed(_, .certificateRefused), .startTLSNotOffered, .serverNotAuthentic:
+            return Failure(error.description, hint: hint, code: .insecure)
         default: return Failure(error.description, hint: hint, code: .serverUnreachable)
         }
     }
@@ -92,8 +94,8 @@ enum ErrorReport {
                 code: .insecure)
         case .peerNotAuthenticated(let peer):
             return Failure(
-                "\(name(peer)) is not the device whose certificate was announced",
-                hint: "Somebody between you may be listening. Nothing was sent or stored.", code: .insecure)
+                "\(name(peer)) does not have the certificate whose fingerprint was announced",
+                hint: "Somebody between you may be interfering. Nothing was sent or stored.", code: .insecure)
         case .deviceChanged(let peer, let known, let presented):
             let file = (try? KnownDevices().path) ?? "known_devices"
             return Failure(

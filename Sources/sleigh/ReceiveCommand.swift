@@ -12,7 +12,7 @@ struct ReceiveCommand: SleighCommand {
     static let configuration = CommandConfiguration(
         commandName: "receive", abstract: "Wait for files, and ask before accepting them.")
 
-    @Option(help: ArgumentHelp("Put files into this folder. Default: the one you are in.", valueName: "folder"))
+    @Option(help: ArgumentHelp("Put files into this folder.", valueName: "folder"))
     var into = "."
 
     @Flag(help: "Accept everything from everybody without asking.")

@@ -3,7 +3,6 @@ import Glibc
 import TerminalUI
 
 /// The command line.
-@main
 struct Sleigh: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sleigh",
@@ -17,35 +16,41 @@ struct Sleigh: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [LoginCommand.self, ReceiveCommand.self, SendCommand.self])
+}
 
-    static func main() async {
-        Interruption.hold()
+/// The program: parses the command line and runs what it asks for.
+@main
+enum Program {
+    static func main() {
         let started = ContinuousClock.now
         do {
-            let command = try parseAsRoot()
+            let command = try Sleigh.parseAsRoot()
             guard let command = command as? any SleighCommand else {
+                // No subcommand was named: this prints the help.
                 var command = command
-                try command.run()
-                return
+                return try command.run()
             }
             let console = Console(command.output)
-            do {
-                try await Interruption.run { try await command.run(console, started: started) }
-            } catch {
-                let failure = ErrorReport.failure(for: error)
-                console.fail(failure)
-                Glibc.exit(failure.code.rawValue)
+            Interruption.run {
+                do {
+                    try await command.run(console, started: started)
+                    return .done
+                } catch {
+                    let failure = ErrorReport.failure(for: error)
+                    console.fail(failure)
+                    return failure.code
+                }
             }
         } catch {
-            let isFine = exitCode(for: error) == .success
-            let text = fullMessage(for: error)
+            let isFine = Sleigh.exitCode(for: error) == .success
+            let text = Sleigh.fullMessage(for: error)
             (isFine ? Terminal.standardOutput : Terminal.standardError).writeLine(text)
-            Glibc.exit(isFine ? ExitStatus.done.rawValue : ExitStatus.usage.rawValue)
+            exit((isFine ? ExitStatus.done : .usage).rawValue)
         }
     }
 }
 
-/// A command that works with the network: parsed by ArgumentParser, run by ``Sleigh/main()``.
+/// A command that works with the network: parsed by ArgumentParser, run by ``Program/main()``.
 protocol SleighCommand: AsyncParsableCommand, Sendable {
     /// How results and messages are shown.
     var output: OutputOptions { get }

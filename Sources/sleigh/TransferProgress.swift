@@ -14,12 +14,7 @@ final class TransferProgress: Sendable {
     private let name: String
     private let byteCount: UInt64?
     private let direction: Direction
-    private let state = Mutex(State())
-
-    private struct State {
-        var path: PathReport?
-        var roundTripTime: Duration?
-    }
+    private let shown = Mutex<PathReport?>(nil)
 
     init(console: Console, name: String, byteCount: UInt64?, direction: Direction) {
         self.console = console
@@ -38,31 +33,33 @@ final class TransferProgress: Sendable {
             console.detail(
                 direction == .out ? "\(printable(device.description)) accepted." : "Accepted \(name).")
         case .connected(let path, let peer, _):
-            state.withLock { $0.path = path }
             console.detail(
                 "Connected to \(printable(peer.description)): \(path), \(path.localAddress) to \(path.remoteAddress).")
             for reason in path.reasons { console.detail("  Not a better path: \(printable(reason)).") }
             console.display.begin(name: name, total: byteCount)
-            console.display.show(path: path.text(roundTripTime: path.roundTripTime))
+            show(path)
         case .resumed(let offset):
             console.say("Going on after the \(Format.bytes(UInt64(offset))) that are there already.")
             console.display.update(byteCount: UInt64(offset))
-        case .progress(let byteCount, let roundTripTime):
+        case .progress(let byteCount, let path):
             console.display.update(byteCount: UInt64(byteCount))
-            show(roundTripTime)
+            show(path)
         case .verifying:
             console.detail("Comparing the checksum …")
         }
     }
 
-    /// Shows a round-trip time when it has changed enough to be seen.
-    private func show(_ roundTripTime: Duration?) {
-        guard let roundTripTime else { return }
-        let path: PathReport? = state.withLock { state in
-            if let shown = state.roundTripTime, abs(shown.inSeconds - roundTripTime.inSeconds) < 0.0005 { return nil }
-            state.roundTripTime = roundTripTime
-            return state.path
+    /// Shows the path when it has changed enough to be seen.
+    private func show(_ path: PathReport) {
+        let isNews = shown.withLock { shown in
+            if let shown, shown.kind == path.kind,
+                abs((shown.roundTripTime ?? .zero).inSeconds - (path.roundTripTime ?? .zero).inSeconds) < 0.0005
+            {
+                return false
+            }
+            shown = path
+            return true
         }
-        if let path { console.display.show(path: path.text(roundTripTime: roundTripTime)) }
+        if isNews { console.display.show(path: path.text) }
     }
 }

@@ -98,7 +98,7 @@ struct LogInTests {
     @Test func nobodyListens() async throws {
         var configuration = try configuration("alice@modern.test")
         let endpoint = ServerEndpoint(
-            host: "127.0.0.1", port: try TestProsody.freePort(), security: .startTLS)
+            host: "127.0.0.1", port: try await TestProsody.freePort(), security: .startTLS)
         configuration.server = endpoint
         let error = await failure(configuration)
         #expect(error == .connectFailed(endpoint, reason: "Connection refused"))

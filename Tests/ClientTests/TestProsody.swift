@@ -1,4 +1,6 @@
 import Foundation
+import NIOCore
+import NIOPosix
 import Testing
 
 /// A real Prosody on the loopback interface, with a throw-away authority and accounts, for one suite.
@@ -26,7 +28,7 @@ final class TestProsody: Sendable {
         folder = FileManager.default.temporaryDirectory.appending(
             path: "sleigh-prosody-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        (port, directPort) = try (Self.freePort(), Self.freePort())
+        (port, directPort) = try await (Self.freePort(), Self.freePort())
         try Self.makeCertificates(in: folder)
         try Self.makeAccounts(in: folder)
         try Self.configuration(folder: folder, port: port, directPort: directPort)
@@ -159,20 +161,13 @@ final class TestProsody: Sendable {
     }
 
     /// A TCP port of the loopback interface that nobody uses at the moment.
-    static func freePort() throws -> Int {
-        let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(socket) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let result = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                bind(socket, pointer, length) == 0 ? getsockname(socket, pointer, &length) : -1
-            }
-        }
-        guard result == 0 else { throw Failure(what: "no free port") }
-        return Int(UInt16(bigEndian: address.sin_port))
+    static func freePort() async throws -> Int {
+        let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .bind(host: "127.0.0.1", port: 0).get()
+        let port = server.localAddress?.port
+        try await server.close()
+        guard let port else { throw Failure(what: "no free port") }
+        return port
     }
 }
 

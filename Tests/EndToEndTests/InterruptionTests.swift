@@ -64,7 +64,7 @@ extension EndToEnd {
                 let file = try world.makeFile(byteCount: 40 << 20)
                 let receiver = try await world.receiver()
                 let sender = try world.sender(of: [file])
-                try await world.waitForPart(of: file)
+                try await world.waitForPart(of: file, from: sender)
                 try await body(world, file, sender, receiver)
             }
         }

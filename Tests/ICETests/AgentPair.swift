@@ -40,8 +40,8 @@ struct AgentPair {
             case .gatheringDone:
                 peer.remoteGatheringDone()
                 isGathered = true
-            case .selectedPair, .failed: hasOutcome = true
-            case .stateChanged: break
+            case .stateChanged(.ready), .failed: hasOutcome = true
+            case .stateChanged, .selectedPair: break
             }
             if isGathered, hasOutcome { break }
         }

@@ -31,20 +31,28 @@ final class NATNetwork {
     private let turn = Process()
 
     init(_ first: NAT, _ second: NAT) throws {
-        try Self.run(Self.names.map { "ip netns del \($0) 2>/dev/null" }.joined(separator: "; ") + "; true")
+        try Self.removeAll()
         var commands = Self.names.map { "ip netns add \($0)\nip -n \($0) link set lo up" }
         commands.append("ip -n ice-public link add bridge type bridge")
         commands.append("ip -n ice-public link set bridge up")
         commands.append("ip -n ice-public addr add 203.0.113.1/24 dev bridge")
+        // coturn ends an allocation if a packet to a peer's private address has no route at all.
+        commands.append("ip -n ice-public link add nowhere type veth peer name nobody")
+        commands.append("ip -n ice-public link set nowhere arp off up")
+        commands.append("ip -n ice-public link set nobody up")
+        commands.append("ip -n ice-public route add default dev nowhere")
         for (number, nat) in [(1, first), (2, second)] { commands.append(Self.commands(number, nat)) }
         try Self.run(commands.joined(separator: "\n"))
         try startTURN()
     }
 
     deinit {
-        kill(turn.processIdentifier, SIGKILL)
-        turn.waitUntilExit()
-        try? Self.run(Self.names.map { "ip netns del \($0)" }.joined(separator: "; "))
+        // Not started, its identifier is 0, which means the whole process group.
+        if turn.isRunning {
+            kill(turn.processIdentifier, SIGKILL)
+            turn.waitUntilExit()
+        }
+        try? Self.removeAll()
     }
 
     /// Two agents, each with a loop in its host's namespace.
@@ -60,11 +68,18 @@ final class NATNetwork {
             let descriptor = open("/run/netns/ice-host\(number)", O_RDONLY | O_CLOEXEC)
             defer { close(descriptor) }
             // Sockets are made on the loop's thread, so it alone has to move.
-            let isMoved = loop.performAndWait { syscall(Int(SYS_setns), descriptor, 0x4000_0000) == 0 }
+            let isMoved = loop.performAndWait { Self.enterNamespace(descriptor) }
             guard isMoved else { throw CommandFailed(text: "setns") }
             return try ICEAgent(loop: loop, role: role, configuration: configuration)
         }
         return AgentPair(initiator: agents[0], responder: agents[1])
+    }
+
+    /// Moves the calling thread; Glibc's module does not have `setns`.
+    private static func enterNamespace(_ descriptor: Int32) -> Bool {
+        typealias SetNS = @convention(c) (Int32, Int32) -> Int32
+        guard let symbol = dlsym(nil, "setns") else { return false }
+        return unsafeBitCast(symbol, to: SetNS.self)(descriptor, 0) == 0
     }
 
     private static func commands(_ number: Int, _ nat: NAT) -> String {
@@ -91,8 +106,15 @@ final class NATNetwork {
             ip netns exec ice-nat\(number) sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'
             ip netns exec ice-nat\(number) nft -f - <<'END'
             table ip nat {
-              chain after { type nat hook postrouting priority 100; oifname "outside" \(masquerade) }
-              chain input { type filter hook input priority 0; policy drop; ct state established accept; iifname "inside" accept }
+              chain after {
+                type nat hook postrouting priority 100
+                oifname "outside" \(masquerade)
+              }
+              chain input {
+                type filter hook input priority 0; policy drop
+                ct state established accept
+                iifname "inside" accept
+              }
               chain forward {
                 type filter hook forward priority 0; policy drop
                 \(nat == .blocksUDP ? "meta l4proto udp drop" : "")
@@ -104,13 +126,20 @@ final class NATNetwork {
             """
     }
 
+    private static func removeAll() throws {
+        try run(names.map { "ip netns del \($0) 2>/dev/null || true" }.joined(separator: "\n"))
+    }
+
     private func startTURN() throws {
         turn.executableURL = URL(filePath: "/usr/sbin/ip")
         turn.arguments =
             ["netns", "exec", "ice-public", TURNRelay.program, "-n"]
             + ["--listening-ip=203.0.113.1", "--relay-ip=203.0.113.1", "--lt-cred-mech", "--realm=test.invalid"]
             + ["--user=\(TURNRelay.username):\(TURNRelay.password)", "--no-tls", "--no-dtls", "--no-cli"]
-            + ["--log-file=stdout", "--pidfile=/dev/null", "--userdb=/tmp/ice-nat-\(getpid()).db"]
+            + [
+                "--log-file=stdout", "--pidfile=/dev/null",
+                "--userdb=/tmp/ice-nat-\(getpid()).db",
+            ]
         turn.standardOutput = FileHandle.nullDevice
         turn.standardError = FileHandle.nullDevice
         try turn.run()

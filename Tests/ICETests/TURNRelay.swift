@@ -50,8 +50,10 @@ final class TURNRelay {
 
     deinit {
         // Under the signal mask that it inherits from the test process coturn never sees SIGTERM.
-        kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
+        if process.isRunning {
+            kill(process.processIdentifier, SIGKILL)
+            process.waitUntilExit()
+        }
         try? FileManager.default.removeItem(at: folder)
     }
 

@@ -202,6 +202,29 @@ import XMPP
         #expect(try offer("6", from: "p@x.example/a") == "resource-constraint")
     }
 
+    @Test func aReferenceThatFitsTwoFilesIsRefused() throws {
+        var ends = try Ends()
+        try ends.start([Sample.content("f"), Sample.content("g")])
+        func received(_ attributes: String) throws -> JingleSessions.Reaction {
+            let element = try jingle(
+                "session-info", "<received xmlns='urn:xmpp:jingle:apps:file-transfer:5' \(attributes)/>")
+            return ends.alice.sessions.receive(IQ(from: Sample.bob, to: nil, id: "1", content: .set(element)))
+        }
+        #expect(word(try received("").answer) == "bad-request")
+        #expect(word(try received("creator='initiator'").answer) == "bad-request")
+        #expect(try received("name='g'").actions == [.event(.received(ContentID(creator: .initiator, name: "g")))])
+    }
+
+    @Test func aPeerCannotMakeUsOweMoreAndMoreRequests() throws {
+        var (sessions, peer) = try sessions(in: .accepting)
+        let inside = Self.content(
+            Self.description + Self.quic + "<security xmlns='urn:xmpp:jingle:jet:0'/>", creator: "responder", name: "g")
+        let request = IQ(from: peer, to: nil, id: "1", content: .set(try jingle("content-add", inside)))
+        let answers = (0..<300).map { _ in word(sessions.receive(request).answer) }
+        #expect(answers.prefix(256).allSatisfy { $0 == "result" })
+        #expect(answers.dropFirst(256).allSatisfy { $0 == "resource-constraint" })
+    }
+
     @Test func anAcceptanceWithSecurityEndsTheSession() throws {
         var (sessions, peer) = try sessions(in: .offering)
         let inside = Self.content(Self.quic + "<security xmlns='urn:xmpp:jingle:jet:0'/>")

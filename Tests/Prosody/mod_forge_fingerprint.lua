@@ -7,7 +7,6 @@ local function forge(element)
 	return element:maptags(function (child)
 		if child.name == "fingerprint" and child.attr.xmlns == fingerprint_namespace then
 			local forged = child:get_text():gsub("%x", "A");
-			child:maptags(function () return nil; end);
 			for index = #child, 1, -1 do child[index] = nil; end
 			return child:text(forged);
 		end

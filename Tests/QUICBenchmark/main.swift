@@ -86,14 +86,21 @@ if own == 0 {
         role: .client, certificate: certificate, peerFingerprint: peer, path: path, options: options)
     let total = Int((Double(arguments.count > 7 ? arguments[7] : "1") ?? 1) * Double(1 << 30))
     let pool = BlockPool()
-    let block = pool.take()
-    for index in block.storage.indices { block.storage[index] = UInt8(truncatingIfNeeded: index &* 31) }
-    block.count = block.capacity
+    // 64 MiB in turn, so that the source does not sit in a cache as no file would.
+    let blocks = (0..<256).map { number in
+        let block = pool.take()
+        for index in block.storage.indices { block.storage[index] = UInt8(truncatingIfNeeded: index &* 31 &+ number) }
+        block.count = block.capacity
+        return block
+    }
+    var next = 0
     let stream = try await channel.openStream(contentName: "benchmark")
     let start = clock.now
     let cpu = cpuSeconds()
     var sent = 0
     while sent < total {
+        let block = blocks[next % blocks.count]
+        next += 1
         try await stream.write(block)
         sent += block.count
     }
@@ -102,6 +109,8 @@ if own == 0 {
     report(
         "sender  ", sent, Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18,
         cpuSeconds() - cpu, channel.statistics)
+    // The receiver ends its direction too: closing before that would cut it off.
+    while try await stream.read() != nil {}
     await channel.close()
 } else {
     let channel = try await QUICChannel.connect(

@@ -202,6 +202,40 @@ import Transports
         await #expect(throws: ByteStreamError.self) { try await pair.client.openStream(contentName: "late") }
     }
 
+    /// Also of streams that have work for the connection in the same moment.
+    @Test func everyWaiterHearsOfTheEnd() async throws {
+        var options = QUICOptions()
+        options.idleTimeout = .milliseconds(200)
+        options.keepAlive = .milliseconds(50)
+        let paths = Mutex<[CuttablePath]>([])
+        let pair = try await ChannelPair.connect(options: options) { socket, remote in
+            SocketDatagramPath(descriptor: socket.descriptor, remote: remote).map { inner in
+                let path = CuttablePath(inner)
+                paths.withLock { $0.append(path) }
+                return path
+            }
+        }
+        var streams: [QUICByteStream] = []
+        for index in 0..<4 { streams.append(try await pair.client.openStream(contentName: "\(index)")) }
+        for path in paths.withLock({ $0 }) { path.isCut.store(true, ordering: .relaxed) }
+        let block = pool.take()
+        block.count = 1
+        await withTaskGroup(of: Void.self) { group in
+            for stream in streams {
+                group.addTask { await #expect(throws: ByteStreamError.self) { try await stream.read() } }
+                // Work for the connection's thread at every moment, also at the one at which the connection ends.
+                group.addTask {
+                    await #expect(throws: ByteStreamError.self) {
+                        while true {
+                            try await stream.write(block)
+                            await Task.yield()
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     @Test func thePathIsTakenOverOnceEstablished() async throws {
         let agents = Mutex<[TestAgent]>([])
         let pair = try await ChannelPair.connect { socket, remote in

@@ -53,7 +53,7 @@ final class CuttablePath: DatagramPath {
         inner.receive { if !isCut.load(ordering: .relaxed) { deliver($0) } }
     }
 
-    func takeOver() -> SocketDatagramPath? { inner.takeOver() }
+    func takeOver(roundTripTime: Duration) -> DatagramPathTakeover { inner.takeOver(roundTripTime: roundTripTime) }
     func close() { inner.close() }
 }
 
@@ -79,7 +79,7 @@ final class TestAgent: @unchecked Sendable {
         let made = QueuedDatagramPath(
             isRelayed: isRelayed,
             send: { [self] in send($0, $1) },
-            takeOver: { [self] in allowsTakeOver ? takeOver() : nil },
+            takeOver: { [self] _ in allowsTakeOver ? takeOver().map(DatagramPathTakeover.done) ?? .never : .never },
             close: { [self] in stop() })
         path.withLock { $0 = made }
         var thread = pthread_t()

@@ -1,6 +1,8 @@
 import Foundation
 
 /// A program that was started, and what it has printed so far.
+///
+/// Not Foundation's `Process`: that one waits for the programs, too, that the program has left running.
 final class Program {
     /// How a program ended; a signal that ended it counts as 128 + its number.
     struct Exit {
@@ -13,7 +15,8 @@ final class Program {
     }
 
     let arguments: [String]
-    private let process = Process()
+    private let processID: pid_t
+    private var status: Int32?
     private let outputFile: URL
     private let messagesFile: URL
 
@@ -22,23 +25,58 @@ final class Program {
         self.arguments = arguments
         outputFile = folder.appending(path: "\(name).output")
         messagesFile = folder.appending(path: "\(name).messages")
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = arguments
-        var inherited = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("SLEIGH_") }
-        inherited["PATH", default: ""] += ":/usr/sbin:/sbin"
-        process.environment = inherited.merging(environment) { $1 }
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = try Self.handle(of: outputFile)
-        process.standardError = try Self.handle(of: messagesFile)
-        try process.run()
+        var variables = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("SLEIGH_") }
+        variables["PATH", default: ""] += ":/usr/sbin:/sbin"
+        variables.merge(environment) { $1 }
+        processID = try Self.spawn(
+            arguments, environment: variables.map { "\($0)=\($1)" },
+            output: outputFile.path, messages: messagesFile.path)
     }
 
-    private static func handle(of file: URL) throws -> FileHandle {
-        try Data().write(to: file)
-        return try FileHandle(forWritingTo: file)
+    deinit {
+        if isRunning { kill(processID, SIGKILL) }
     }
 
-    var isRunning: Bool { process.isRunning }
+    private static func spawn(
+        _ arguments: [String], environment: [String], output: String, messages: String
+    ) throws -> pid_t {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        let writing = O_WRONLY | O_CREAT | O_TRUNC
+        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, output, writing, 0o600)
+        posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, messages, writing, 0o600)
+
+        // Whoever started the tests may have ignored the signals that some of them send, and this thread blocks them.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var signals = sigset_t()
+        sigfillset(&signals)
+        posix_spawnattr_setsigdefault(&attributes, &signals)
+        sigemptyset(&signals)
+        posix_spawnattr_setsigmask(&attributes, &signals)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
+
+        let copies = arguments.map { strdup($0) } + [nil]
+        let variables = environment.map { strdup($0) } + [nil]
+        defer { (copies + variables).forEach { free($0) } }
+        var processID: pid_t = 0
+        let code = posix_spawnp(&processID, arguments[0], &actions, &attributes, copies, variables)
+        guard code == 0 else { throw POSIXError(POSIXErrorCode(rawValue: code) ?? .EINVAL) }
+        return processID
+    }
+
+    var isRunning: Bool {
+        guard status == nil else { return false }
+        var word: Int32 = 0
+        guard waitpid(processID, &word, WNOHANG) == processID else { return true }
+        let signal = word & 0x7f
+        status = signal == 0 ? (word >> 8) & 0xff : 128 + signal
+        return false
+    }
+
     var output: String { text(of: outputFile) }
     var messages: String { text(of: messagesFile) }
 
@@ -46,19 +84,19 @@ final class Program {
         String(decoding: (try? Data(contentsOf: file)) ?? Data(), as: UTF8.self)
     }
 
-    func signal(_ number: Int32) { kill(process.processIdentifier, number) }
+    func signal(_ number: Int32) {
+        if isRunning { kill(processID, number) }
+    }
 
     /// Waits for the end of the program.
     func exit(within limit: Duration = .seconds(60)) async throws -> Exit {
         do {
-            try await wait(for: "end of \(arguments)", within: limit) { !process.isRunning }
+            try await wait(for: "end of \(arguments)", within: limit) { !isRunning }
         } catch let error as TimedOut {
             signal(SIGKILL)
             throw TimedOut(description: "\(error.description); it printed:\n\(output)\(messages)")
         }
-        let bySignal = process.terminationReason == .uncaughtSignal
-        return Exit(
-            status: process.terminationStatus + (bySignal ? 128 : 0), output: output, messages: messages)
+        return Exit(status: status ?? -1, output: output, messages: messages)
     }
 
     /// Waits for an event the program reports under `--json`.
@@ -66,10 +104,12 @@ final class Program {
         var found: Event?
         do {
             try await wait(for: "event \(name)", within: limit) {
+                let running = isRunning
                 // The last line may be half written.
-                let whole = output[...(output.lastIndex(of: "\n") ?? output.startIndex)]
-                found = output.isEmpty ? nil : try Event.all(in: String(whole)).first { $0.event == name }
-                return found != nil || !process.isRunning
+                let printed = output
+                let whole = printed.lastIndex(of: "\n").map { String(printed[...$0]) } ?? ""
+                found = try Event.all(in: whole).first { $0.event == name }
+                return found != nil || !running
             }
         } catch let error as TimedOut {
             throw TimedOut(description: "\(error.description); it printed:\n\(output)\(messages)")

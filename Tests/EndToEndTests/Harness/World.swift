@@ -24,7 +24,9 @@ struct World {
         _ topology: Topology, link: [String] = [], server: [String] = [], body: (World) async throws -> Void
     ) async throws {
         try await script("network", "sweep")
-        let folder = FileManager.default.temporaryDirectory.appending(path: "sleigh-\(UUID().uuidString)")
+        try sweepFolders()
+        let folder = FileManager.default.temporaryDirectory.appending(
+            path: "\(folderPrefix)\(getpid())-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let world = World(topology: topology, folder: folder, prefix: "sl-\(getpid())-")
         do {
@@ -35,6 +37,18 @@ struct World {
             throw error
         }
         try await world.remove()
+    }
+
+    private static let folderPrefix = "sleigh-world-"
+
+    private static func sweepFolders() throws {
+        let parent = FileManager.default.temporaryDirectory
+        for name in try FileManager.default.contentsOfDirectory(atPath: parent.path) where name.hasPrefix(folderPrefix)
+        {
+            let owner = name.dropFirst(folderPrefix.count).prefix { $0.isNumber }
+            guard !FileManager.default.fileExists(atPath: "/proc/\(owner)") else { continue }
+            try FileManager.default.removeItem(at: parent.appending(path: name))
+        }
     }
 
     private func build(link: [String], server: [String]) async throws {
@@ -172,11 +186,12 @@ extension World {
     }
 
     /// Waits until the receiver has begun to write a file.
-    func waitForPart(of file: URL) async throws {
+    func waitForPart(of file: URL, from sender: Program) async throws {
         let part = inbox.appending(path: file.lastPathComponent + ".sleigh-part")
         try await wait(for: part.lastPathComponent) {
             let attributes = try? FileManager.default.attributesOfItem(atPath: part.path)
-            return (attributes?[.size] as? Int ?? 0) > 0
+            return (attributes?[.size] as? Int ?? 0) > 0 || !sender.isRunning
         }
+        try #require(sender.isRunning, "\(sender.output)\(sender.messages)")
     }
 }

@@ -93,6 +93,8 @@ let package = Package(
             name: "FileTransferTests", dependencies: ["FileTransfer", "Transports", "SecureChannels", "XMPP"],
             swiftSettings: settings),
         .testTarget(name: "TerminalUITests", dependencies: ["TerminalUI"], swiftSettings: settings),
+        .testTarget(
+            name: "SleighTests", dependencies: ["sleigh", "Client", "FileTransfer", "SecureChannels", "XMPP"], swiftSettings: settings),
         .testTarget(name: "EndToEndTests", dependencies: ["sleigh", "LinkEmulator"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

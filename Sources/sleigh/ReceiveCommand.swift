@@ -59,14 +59,14 @@ struct ReceiveCommand: SleighCommand {
                     connection: connection, folder: folder, existing: overwrite ? .replace : .keep, policy: policy,
                     isOnce: once, console: console)
                 do {
-                    if try await service.run() { return await connection.close() }
-                } catch where !(error is StanzaChannelError) || once && service.hasStarted {
+                    let isDone = try await service.run()
                     await connection.close()
-                    throw error
+                    if isDone { return }
                 } catch {
-                    // The stream has ended before we were on-line; why, the client knows.
+                    await connection.close()
+                    // Of a stream that ended before we were on-line the client knows more.
+                    guard error is StanzaChannelError, !service.hasStarted else { throw error }
                 }
-                await connection.close()
                 // A server that lets us in and throws us out again must not be asked at once for ever.
                 if .now - connected > Self.lastingConnection { backoff.reset() }
                 throw try await connection.client.closed

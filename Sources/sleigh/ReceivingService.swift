@@ -69,7 +69,9 @@ struct ReceivingService {
                     continue
                 case .disconnected:
                     isConnected = false
-                    if runningCount > 0 { console.detail("The connection to the server is lost; the transfer goes on.") }
+                    if runningCount > 0 {
+                        console.detail("The connection to the server is lost; the transfer goes on.")
+                    }
                 case .notWanted:
                     runningCount -= 1
                 case .received:

@@ -40,7 +40,7 @@ import XMPP
     @Test func anAnswerWithoutFingerprintCannotBeUsed() async throws {
         try await withEnds { ends in
             await #expect(throws: ICEQUICTransport.Failure.unusableDescription("no fingerprint for encryption")) {
-                var description = await ends.responder.localDescription()
+                var description = try await ends.answer()
                 description.ice.fingerprint = nil
                 try ends.initiator.receive(description)
                 _ = try await ends.initiator.connect()
@@ -50,7 +50,7 @@ import XMPP
 
     @Test func credentialsCannotBeChangedLater() async throws {
         try await withEnds { ends in
-            var description = await ends.responder.localDescription()
+            var description = try await ends.answer()
             try ends.initiator.receive(description)
             description.ice.credentials = ICEUDPTransportDescription.Credentials(
                 ufrag: "other", pwd: "0123456789012345678901")
@@ -63,7 +63,7 @@ import XMPP
     @Test func aClosedTransportEndsTheWaitForAPath() async throws {
         try await withEnds { ends in
             // The peer has signalled all it must, and is then silent for ever.
-            try ends.initiator.receive(await ends.responder.localDescription())
+            try ends.initiator.receive(try await ends.answer())
             let connection = Task { try await ends.initiator.connect() }
             ends.initiator.close()
             await #expect(throws: ICEQUICTransport.Failure.self) { _ = try await connection.value }
@@ -114,6 +114,12 @@ private struct Ends: Sendable {
             role: .initiator, certificate: try ChannelPair.alice.get(), loop: loop, configuration: configuration)
         responder = try ICEQUICTransport(
             role: .responder, certificate: try ChannelPair.bob.get(), loop: loop, configuration: configuration)
+    }
+
+    /// The responder's answer to the initiator's offer.
+    func answer() async throws -> ICEQUICTransportDescription {
+        try responder.receive(await initiator.localDescription())
+        return await responder.localDescription()
     }
 
     /// Negotiates a session and connects both sides; all of the initiator's candidates come in transport-info.

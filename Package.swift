@@ -80,7 +80,8 @@ let package = Package(
             name: "SecureChannelsTests", dependencies: ["SecureChannels", "COpenSSL"], swiftSettings: settings),
         .testTarget(name: "ICETests", dependencies: ["ICE"], swiftSettings: settings),
         .testTarget(
-            name: "TransportsTests", dependencies: ["Transports", "SecureChannels", "ICE", "Jingle", "XMPP", "XML", "CDatagram"],
+            name: "TransportsTests",
+            dependencies: ["Transports", "SecureChannels", "ICE", "Jingle", "XMPP", "XML", "CDatagram"],
             swiftSettings: settings),
         .testTarget(
             name: "ClientTests",
@@ -94,7 +95,8 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(name: "TerminalUITests", dependencies: ["TerminalUI"], swiftSettings: settings),
         .testTarget(
-            name: "SleighTests", dependencies: ["sleigh", "Client", "FileTransfer", "SecureChannels", "XMPP"], swiftSettings: settings),
+            name: "SleighTests", dependencies: ["sleigh", "Client", "FileTransfer", "SecureChannels", "XMPP"],
+            swiftSettings: settings),
         .testTarget(name: "EndToEndTests", dependencies: ["sleigh", "LinkEmulator"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

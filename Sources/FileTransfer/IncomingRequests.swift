@@ -49,7 +49,7 @@ public actor IncomingRequests {
             group.cancelAll()
         }
         incoming.finish()
-        for entry in invitations.values { entry.request.withdraw() }
+        for entry in invitations.values { entry.request.withdraw(.byPeer) }
         invitations = [:]
         for waiting in expected.values { waiting.finish() }
         expected = [:]
@@ -105,8 +105,15 @@ public actor IncomingRequests {
             switch action {
             case .send(let message, let recipient):
                 try? await service.client.send(message.message(to: recipient).element)
-            case .retracted, .takenElsewhere, .rejectedElsewhere, .finished:
-                entry.request.withdraw()
+            case .retracted(let reason):
+                entry.request.withdraw(reason?.condition == .expired ? .takenElsewhere : .byPeer)
+                expected[Key(id: entry.invitation.id, peer: entry.invitation.initiator)]?.finish()
+            case .takenElsewhere:
+                entry.request.withdraw(.takenElsewhere)
+            case .rejectedElsewhere:
+                entry.request.withdraw(.declinedElsewhere)
+            case .finished:
+                entry.request.withdraw(.byPeer)
                 expected[Key(id: entry.invitation.id, peer: entry.invitation.initiator)]?.finish()
             }
         }
@@ -118,7 +125,10 @@ public actor IncomingRequests {
         guard let message = try? Message(element), message.kind != .error, let sender = message.from,
             let content = try? JingleMessage(message)
         else { return }
-        if sender.bare == service.client.address.bare, sender != service.client.address {
+        let own = service.client.address
+        // A copy of what was told to another device of ours, such as that it was too late, does not concern this one.
+        if let recipient = message.to, !recipient.isBare, recipient != own, sender.bare != own.bare { return }
+        if sender.bare == own.bare, sender != own {
             for (key, var entry) in invitations where key.id == content.id {
                 let actions = entry.invitation.receiveFromOwnAccount(content, by: sender)
                 invitations[key] = entry.invitation.isEnded ? nil : entry
@@ -136,7 +146,7 @@ public actor IncomingRequests {
     private func propose(_ invitation: JingleMessageInvitation, _ key: Key) {
         for (old, entry) in invitations
         where expected[old] == nil && .now - entry.request.arrived > Self.invitationLifetime {
-            entry.request.withdraw()
+            entry.request.withdraw(.byPeer)
             invitations[old] = nil
         }
         guard sender(key.peer, mayAsk: invitations.count),

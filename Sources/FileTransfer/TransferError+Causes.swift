@@ -27,7 +27,7 @@ extension TransferError {
             case .unsupportedApplications, .unsupportedTransports, .incompatibleParameters:
                 self = .peerUnable(peer, reason?.text ?? "it cannot use what was offered")
             case .failedTransport:
-                self = .noPath([reason?.text ?? "the peer found none"])
+                self = .noPath((reason?.text ?? "the peer found none").split(separator: ";").map(\.trimmedAtStart))
             case .gone where byteCount == 0: self = .peerOffline(peer)
             case .connectivityError:
                 self = .interrupted(byteCount: byteCount, reason?.text ?? "the peer lost the connection")
@@ -109,4 +109,8 @@ extension StreamErrorCode {
             default: .cancelled
             }
     }
+}
+
+extension Substring {
+    fileprivate var trimmedAtStart: String { String(drop { $0 == " " }) }
 }

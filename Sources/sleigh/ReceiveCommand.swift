@@ -39,6 +39,15 @@ struct ReceiveCommand: SleighCommand {
     /// How long a connection has to hold before the next attempt comes as soon as the first.
     private static let lastingConnection = Duration.seconds(60)
 
+    func validate() throws {
+        if yes, !from.isEmpty {
+            throw ValidationError("--yes accepts files from everybody: leave out --yes or --from.")
+        }
+        if let resource, JID(local: nil, domain: "localhost", resource: resource) == nil {
+            throw ValidationError("'\(printable(resource))' cannot be the name of a device.")
+        }
+    }
+
     func run(_ console: Console, started: ContinuousClock.Instant) async throws {
         let senders = try from.map { address throws(Failure) in try AccountOptions.address(address).bare }
         let policy = try Acceptance(everybody: yes, senders: Set(senders))

@@ -21,6 +21,8 @@ public actor IncomingRequests {
     private let service: TransferService
     private let incoming: AsyncStream<IncomingRequest>.Continuation
     private var invitations: [Key: Entry] = [:]
+    /// The proposals on which the user is asked, or was.
+    private var asked: Set<Key> = []
     private var expected: [Key: AsyncStream<JingleHost.Offer>.Continuation] = [:]
 
     private struct Key: Hashable {
@@ -49,6 +51,9 @@ public actor IncomingRequests {
             group.cancelAll()
         }
         incoming.finish()
+        // Whoever was told that somebody is being asked would wait for the answer for minutes. In a task of its own, since
+        // this one may be cancelled.
+        await Task { for key in asked { await self.reject(key.id, from: key.peer) } }.value
         for entry in invitations.values { entry.request.withdraw(.byPeer) }
         invitations = [:]
         for waiting in expected.values { waiting.finish() }
@@ -58,6 +63,9 @@ public actor IncomingRequests {
     // MARK: Answers to proposals
 
     func ring(_ id: String, from peer: JID) async {
+        let key = Key(id: id, peer: peer)
+        guard invitations[key] != nil else { return }
+        asked.insert(key)
         await answer(Key(id: id, peer: peer)) { $0.ring() }
     }
 
@@ -97,6 +105,7 @@ public actor IncomingRequests {
         guard var entry = invitations[key] else { return }
         let actions = step(&entry.invitation)
         invitations[key] = entry.invitation.isEnded ? nil : entry
+        if entry.invitation.isEnded || entry.invitation.isProceeding { asked.remove(key) }
         await perform(actions, of: entry)
     }
 
@@ -132,6 +141,7 @@ public actor IncomingRequests {
             for (key, var entry) in invitations where key.id == content.id {
                 let actions = entry.invitation.receiveFromOwnAccount(content, by: sender)
                 invitations[key] = entry.invitation.isEnded ? nil : entry
+                if entry.invitation.isEnded { asked.remove(key) }
                 await perform(actions, of: entry)
             }
         }
@@ -148,6 +158,7 @@ public actor IncomingRequests {
         where expected[old] == nil && .now - entry.request.arrived > Self.invitationLifetime {
             entry.request.withdraw(.byPeer)
             invitations[old] = nil
+            asked.remove(old)
         }
         guard sender(key.peer, mayAsk: invitations.count),
             case .fileTransfer(let file)? = invitation.descriptions.first

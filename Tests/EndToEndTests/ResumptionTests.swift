@@ -92,7 +92,9 @@ extension EndToEnd {
             }
         }
 
-        private func sendAgain(_ file: URL, in world: World) async throws -> (sent: Program.Exit, received: Program.Exit) {
+        private func sendAgain(
+            _ file: URL, in world: World
+        ) async throws -> (sent: Program.Exit, received: Program.Exit) {
             let receiver = try await world.receiver()
             let sent = try await world.sender(of: [file]).exit()
             return (sent, try await receiver.exit())

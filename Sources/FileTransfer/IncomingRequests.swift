@@ -145,6 +145,8 @@ public actor IncomingRequests {
                 await perform(actions, of: entry)
             }
         }
+        // A copy of what the peer says to another device of ours alone, such as that we were faster.
+        if let recipient = message.to, !recipient.isBare, recipient != service.client.address { return }
         let key = Key(id: content.id, peer: sender)
         if invitations[key] != nil {
             await answer(key) { $0.receive(content, from: sender) }

@@ -40,7 +40,7 @@ extension ICECandidate {
         }
     }
 
-    /// Copies a candidate of libnice's, either side's.
+    /// Copies a candidate of libnice's, either side's. That of a relay does not tell which host uses the relay.
     init?(_ pointer: UnsafePointer<NiceCandidate>) {
         guard let address = ICEAddress(pointer.pointee.addr) else { return nil }
         let kind: Kind
@@ -54,7 +54,7 @@ extension ICECandidate {
         self.init(
             foundation: String(cString: cnice_candidate_foundation(pointer)), priority: pointer.pointee.priority,
             kind: kind, address: address,
-            relatedAddress: kind == .host ? nil : ICEAddress(pointer.pointee.base_addr))
+            relatedAddress: kind == .serverReflexive ? ICEAddress(pointer.pointee.base_addr) : nil)
     }
 
     /// A candidate of the peer's for libnice, which copies it; free it with `nice_candidate_free`.

@@ -108,6 +108,10 @@ enum ErrorReport {
             return Failure(
                 "\(name(peer)) does not have the certificate whose fingerprint was announced",
                 hint: "Somebody between you may be interfering. Nothing was sent or stored.", code: .insecure)
+        case .refusedAsInsecure(let peer, let why):
+            return Failure(
+                "\(name(peer)) does not trust this device\(words(why))",
+                hint: "See what is said there. Nothing was sent or stored.", code: .insecure)
         case .deviceChanged(let peer, let known, let presented):
             let file = (try? KnownDevices().path) ?? "known_devices"
             return Failure(

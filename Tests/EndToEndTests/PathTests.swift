@@ -79,7 +79,8 @@ extension EndToEnd {
                 #expect(carried < Self.byteCount / 16, "the server carried \(carried) bytes")
             }
             let firstByte = sent.timeToFirstByteSeconds.map { "\($0)" } ?? "?"
-            print("PATH \(expected.topology.rawValue): \(expected.path), first byte \(firstByte) s, server \(carried) B")
+            print(
+                "PATH \(expected.topology.rawValue): \(expected.path), first byte \(firstByte) s, server \(carried) B")
             return sent
         }
     }

@@ -135,8 +135,6 @@ public actor IncomingRequests {
             let content = try? JingleMessage(message)
         else { return }
         let own = service.client.address
-        // A copy of what was told to another device of ours, such as that it was too late, does not concern this one.
-        if let recipient = message.to, !recipient.isBare, recipient != own, sender.bare != own.bare { return }
         if sender.bare == own.bare, sender != own {
             for (key, var entry) in invitations where key.id == content.id {
                 let actions = entry.invitation.receiveFromOwnAccount(content, by: sender)
@@ -146,7 +144,7 @@ public actor IncomingRequests {
             }
         }
         // A copy of what the peer says to another device of ours alone, such as that we were faster.
-        if let recipient = message.to, !recipient.isBare, recipient != service.client.address { return }
+        if let recipient = message.to, !recipient.isBare, recipient != own { return }
         let key = Key(id: content.id, peer: sender)
         if invitations[key] != nil {
             await answer(key) { $0.receive(content, from: sender) }

@@ -46,7 +46,7 @@ extension EndToEnd {
                 try await deskTerminal.wait(toShow: question, by: desk)
                 try await sofaTerminal.wait(toShow: question, by: sofa)
                 try deskTerminal.type("y\n")
-                try await sofaTerminal.wait(toShow: "withdrew the offer.", by: sofa)
+                try await sofaTerminal.wait(toShow: "Another device accepted it.", by: sofa)
                 let sent = try await first.exit()
                 #expect(sent.status == 0, "\(sent.messages)")
                 #expect(try sent.completed.first?.peer == "bob@sleigh.test/desk")

@@ -86,7 +86,8 @@ let package = Package(
             name: "SecureChannelsTests", dependencies: ["SecureChannels", "COpenSSL"], swiftSettings: settings),
         .testTarget(name: "ICETests", dependencies: ["ICE"], swiftSettings: settings),
         .testTarget(
-            name: "TransportsTests", dependencies: ["Transports", "SecureChannels", "ICE", "Jingle", "CDatagram"],
+            name: "TransportsTests",
+            dependencies: ["Transports", "SecureChannels", "ICE", "Jingle", "XMPP", "XML", "CDatagram"],
             swiftSettings: settings),
         .testTarget(
             name: "ClientTests",
@@ -100,9 +101,11 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(name: "TerminalUITests", dependencies: ["TerminalUI"], swiftSettings: settings),
         .testTarget(
+            name: "SleighTests", dependencies: ["sleigh", "Client", "FileTransfer", "SecureChannels", "XMPP"],
+            swiftSettings: settings),
+        .testTarget(
             name: "EndToEndTests", dependencies: ["sleigh", "LinkEmulator", "ScriptedClient"],
             swiftSettings: settings),
-        .testTarget(name: "SleighTests", dependencies: ["sleigh", "XMPP"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )

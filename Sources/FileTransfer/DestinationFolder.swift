@@ -58,6 +58,8 @@ public final class DestinationFolder: Sendable {
     ) async throws(LocalFileError) -> FileSink {
         try await WorkerThread.run { () throws(LocalFileError) in
             let name = LocalFileName(peerName: offer.name)
+            // Before all of it has travelled.
+            if existing == .replace, self.isFolder(name.string) { throw .exists(path: self.pathOf(name.string)) }
             let part = try self.openPart(name, offer)
             do throws(LocalFileError) {
                 return try FileSink(
@@ -68,6 +70,11 @@ public final class DestinationFolder: Sendable {
                 throw error
             }
         }
+    }
+
+    private func isFolder(_ name: String) -> Bool {
+        var status = stat()
+        return fstatat(folder.raw, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
     // MARK: Parts

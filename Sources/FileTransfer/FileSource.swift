@@ -33,7 +33,8 @@ public final class FileSource: Sendable {
         }
         if let kind = FileKind(mode: status.st_mode) { throw .notRegularFile(path: path, kind: kind) }
         self.path = path
-        name = String(path.split(separator: "/").last ?? "")
+        // By bytes: a combining mark behind the slash would make one character of both.
+        name = path.utf8.split(separator: UInt8(ascii: "/")).last.flatMap { String($0) } ?? ""
         byteCount = UInt64(status.st_size)
         modified = FileTime(status)
     }

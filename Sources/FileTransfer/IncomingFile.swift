@@ -162,7 +162,8 @@ struct IncomingFile: Sendable {
             return result
         } catch let error as ByteStreamError {
             await channel.close()
-            if case .pathLost = error {} else {
+            if case .pathLost = error {
+            } else {
                 // The end of the session, which tells why, may still be on the way: `follow` throws it then.
                 try await Task.sleep(for: Self.reasonTimeout)
             }

@@ -15,6 +15,16 @@ public final class IncomingRequest: Sendable {
         case offered(JingleHost.Offer)
     }
 
+    /// Why an offer no longer stands.
+    public enum Withdrawal: Sendable, Hashable {
+        /// The peer withdrew it, or is gone.
+        case byPeer
+        /// Another device of ours took it.
+        case takenElsewhere
+        /// Another device of ours declined it.
+        case declinedElsewhere
+    }
+
     /// Who wants to send; a full address.
     public let peer: JID
     /// The file's name in the peer's words: not safe to print, nor to use as a path.
@@ -27,7 +37,7 @@ public final class IncomingRequest: Sendable {
     let origin: Origin
     private let service: TransferService
     private let inbox: IncomingRequests
-    private let withdrawal = AsyncStream.makeStream(of: Void.self)
+    private let withdrawal = AsyncStream.makeStream(of: Withdrawal.self)
 
     init(
         peer: JID, file: FileDescription, origin: Origin, service: TransferService, inbox: IncomingRequests
@@ -41,16 +51,17 @@ public final class IncomingRequest: Sendable {
         self.inbox = inbox
     }
 
-    /// Returns when the offer no longer stands: the peer withdrew it, or another device of ours took it. Also returns
-    /// when the calling task is cancelled.
-    public func waitUntilWithdrawn() async {
+    /// Returns when the offer no longer stands, and why. Also returns when the calling task is cancelled.
+    public func waitUntilWithdrawn() async -> Withdrawal {
         switch origin {
-        case .proposed: for await _ in withdrawal.stream { return }
-        case .offered(let offer): await offer.session.waitUntilEnded()
+        case .proposed: return await withdrawal.stream.first { _ in true } ?? .byPeer
+        case .offered(let offer):
+            await offer.session.waitUntilEnded()
+            return .byPeer
         }
     }
 
-    func withdraw() { withdrawal.continuation.finish() }
+    func withdraw(_ cause: Withdrawal) { withdrawal.continuation.yield(cause) }
 
     /// Tells the peer that its offer has arrived and is being thought about.
     public func ring() async {

@@ -21,6 +21,8 @@ public actor IncomingRequests {
     private let service: TransferService
     private let incoming: AsyncStream<IncomingRequest>.Continuation
     private var invitations: [Key: Entry] = [:]
+    /// The proposals on which the user is asked, or was.
+    private var asked: Set<Key> = []
     private var expected: [Key: AsyncStream<JingleHost.Offer>.Continuation] = [:]
 
     private struct Key: Hashable {
@@ -49,7 +51,10 @@ public actor IncomingRequests {
             group.cancelAll()
         }
         incoming.finish()
-        for entry in invitations.values { entry.request.withdraw() }
+        // Whoever was told that somebody is being asked would wait for the answer for minutes. In a task of its own, since
+        // this one may be cancelled.
+        await Task { for key in asked { await self.reject(key.id, from: key.peer) } }.value
+        for entry in invitations.values { entry.request.withdraw(.byPeer) }
         invitations = [:]
         for waiting in expected.values { waiting.finish() }
         expected = [:]
@@ -58,6 +63,9 @@ public actor IncomingRequests {
     // MARK: Answers to proposals
 
     func ring(_ id: String, from peer: JID) async {
+        let key = Key(id: id, peer: peer)
+        guard invitations[key] != nil else { return }
+        asked.insert(key)
         await answer(Key(id: id, peer: peer)) { $0.ring() }
     }
 
@@ -97,6 +105,7 @@ public actor IncomingRequests {
         guard var entry = invitations[key] else { return }
         let actions = step(&entry.invitation)
         invitations[key] = entry.invitation.isEnded ? nil : entry
+        if entry.invitation.isEnded || entry.invitation.isProceeding { asked.remove(key) }
         await perform(actions, of: entry)
     }
 
@@ -105,8 +114,15 @@ public actor IncomingRequests {
             switch action {
             case .send(let message, let recipient):
                 try? await service.client.send(message.message(to: recipient).element)
-            case .retracted, .takenElsewhere, .rejectedElsewhere, .finished:
-                entry.request.withdraw()
+            case .retracted(let reason):
+                entry.request.withdraw(reason?.condition == .expired ? .takenElsewhere : .byPeer)
+                expected[Key(id: entry.invitation.id, peer: entry.invitation.initiator)]?.finish()
+            case .takenElsewhere:
+                entry.request.withdraw(.takenElsewhere)
+            case .rejectedElsewhere:
+                entry.request.withdraw(.declinedElsewhere)
+            case .finished:
+                entry.request.withdraw(.byPeer)
                 expected[Key(id: entry.invitation.id, peer: entry.invitation.initiator)]?.finish()
             }
         }
@@ -118,13 +134,17 @@ public actor IncomingRequests {
         guard let message = try? Message(element), message.kind != .error, let sender = message.from,
             let content = try? JingleMessage(message)
         else { return }
-        if sender.bare == service.client.address.bare, sender != service.client.address {
+        let own = service.client.address
+        if sender.bare == own.bare, sender != own {
             for (key, var entry) in invitations where key.id == content.id {
                 let actions = entry.invitation.receiveFromOwnAccount(content, by: sender)
                 invitations[key] = entry.invitation.isEnded ? nil : entry
+                if entry.invitation.isEnded { asked.remove(key) }
                 await perform(actions, of: entry)
             }
         }
+        // A copy of what the peer says to another device of ours alone, such as that we were faster.
+        if let recipient = message.to, !recipient.isBare, recipient != own { return }
         let key = Key(id: content.id, peer: sender)
         if invitations[key] != nil {
             await answer(key) { $0.receive(content, from: sender) }
@@ -136,8 +156,9 @@ public actor IncomingRequests {
     private func propose(_ invitation: JingleMessageInvitation, _ key: Key) {
         for (old, entry) in invitations
         where expected[old] == nil && .now - entry.request.arrived > Self.invitationLifetime {
-            entry.request.withdraw()
+            entry.request.withdraw(.byPeer)
             invitations[old] = nil
+            asked.remove(old)
         }
         guard sender(key.peer, mayAsk: invitations.count),
             case .fileTransfer(let file)? = invitation.descriptions.first

@@ -66,7 +66,8 @@ struct OutgoingFile: Sendable {
         for await event in session.events {
             switch event {
             case .accepted(let contents):
-                guard let answer = contents.first(where: { $0.id == content }), case .iceQUIC(let remote)? = answer.transport
+                guard let answer = contents.first(where: { $0.id == content }),
+                    case .iceQUIC(let remote)? = answer.transport
                 else { throw TransferError.protocolViolation("the answer holds no transport for the file") }
                 try transport.receive(remote)
                 report(.accepted(by: session.peer))
@@ -120,7 +121,8 @@ struct OutgoingFile: Sendable {
             return try await send(range, over: connection)
         } catch let error as ByteStreamError {
             await connection.channel.close()
-            if case .pathLost = error {} else {
+            if case .pathLost = error {
+            } else {
                 // The end of the session, which tells why, may still be on the way: `follow` throws it then.
                 try await Task.sleep(for: Self.reasonTimeout)
             }

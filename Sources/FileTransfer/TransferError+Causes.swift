@@ -23,11 +23,11 @@ extension TransferError {
             case .cancel where byteCount == 0: self = .declined(peer, reason?.text ?? "cancelled there")
             case .cancel: self = .interrupted(byteCount: byteCount, reason?.text ?? "cancelled by the peer")
             case .mediaError: self = .checksumMismatch
-            case .securityError: self = .peerNotAuthenticated(peer)
+            case .securityError: self = .refusedAsInsecure(peer, reason?.text)
             case .unsupportedApplications, .unsupportedTransports, .incompatibleParameters:
                 self = .peerUnable(peer, reason?.text ?? "it cannot use what was offered")
             case .failedTransport:
-                self = .noPath([reason?.text ?? "the peer found none"])
+                self = .noPath((reason?.text ?? "the peer found none").split(separator: ";").map(\.trimmedAtStart))
             case .gone where byteCount == 0: self = .peerOffline(peer)
             case .connectivityError:
                 self = .interrupted(byteCount: byteCount, reason?.text ?? "the peer lost the connection")
@@ -84,7 +84,10 @@ extension Reason {
         case is CancellationError: self.init(.cancel)
         case TransferError.checksumMismatch: self.init(.mediaError)
         case LocalFileError.wrongDigest: self.init(.mediaError)
-        case TransferError.peerNotAuthenticated, TransferError.deviceChanged: self.init(.securityError)
+        case TransferError.peerNotAuthenticated:
+            self.init(.securityError, text: "its certificate is not the one whose fingerprint was announced")
+        case TransferError.deviceChanged:
+            self.init(.securityError, text: "it comes with another certificate than before")
         case TransferError.noPath(let reasons): self.init(.failedTransport, text: reasons.joined(separator: "; "))
         case TransferError.protocolViolation: self.init(.incompatibleParameters)
         case TransferError.interrupted: self.init(.connectivityError)
@@ -109,4 +112,8 @@ extension StreamErrorCode {
             default: .cancelled
             }
     }
+}
+
+extension Substring {
+    fileprivate var trimmedAtStart: String { String(drop { $0 == " " }) }
 }

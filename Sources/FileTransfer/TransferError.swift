@@ -26,6 +26,8 @@ public enum TransferError: Error, Sendable {
     case peerNotAuthenticated(JID)
     /// The peer's device is known with another certificate.
     case deviceChanged(JID, known: String, presented: Fingerprint)
+    /// The peer refused this device as not trustworthy: what it said.
+    case refusedAsInsecure(JID, String?)
     /// The peer broke the protocol.
     case protocolViolation(String)
     /// The peer's side failed: what it said.

@@ -133,9 +133,9 @@ extension AgentCore {
         let path: ICESelectedPair.Path
         switch (ours.candidate.kind == .relayed, isTheirs) {
         case (false, false): path = .direct
-        case (true, false): path = .relayed(by: .local, transport: ours.relayTransport)
-        case (false, true): path = .relayed(by: .remote, transport: nil)
-        case (true, true): path = .relayed(by: .both, transport: ours.relayTransport)
+        case (true, false): path = .relayed(by: .local, transport: ours.candidate.relayTransport)
+        case (false, true): path = .relayed(by: .remote, transport: signalled?.relayTransport)
+        case (true, true): path = .relayed(by: .both, transport: ours.candidate.relayTransport)
         }
         return ICESelectedPair(
             local: ours.candidate, remote: signalled ?? theirs, path: path,

@@ -4,7 +4,7 @@ public struct ICESelectedPair: Sendable, Hashable {
     public enum Path: Sendable, Hashable {
         /// From host to host, through nothing but routers and NATs.
         case direct
-        /// Through a TURN server; the transport is that between us and our server, unknown if the relay is the peer's.
+        /// Through a TURN server; the transport is that between the server and the side whose relay it is, if known.
         case relayed(by: Side, transport: TURNServer.Transport?)
     }
 

@@ -6,9 +6,6 @@ internal import Glibc
 /// libnice 0.1.21 forgets the server in the candidates it hands out (asking for it is a crash), so what is wanted to
 /// know of it is read from the priority, as its `agent/candidate.c` composes it.
 struct LocalCandidate: Sendable {
-    /// libnice's type preference for a relayed candidate that is reached over UDP; over TCP it is 20.
-    private static let relayOverUDPPreference: UInt32 = 30
-
     let candidate: ICECandidate
 
     /// Copies what libnice found; `nil` for what is of no use to a peer.
@@ -17,12 +14,6 @@ struct LocalCandidate: Sendable {
             !(candidate.address.isLinkLocal && candidate.address.family == .ipv6)
         else { return nil }
         self.candidate = candidate
-    }
-
-    /// For a relayed candidate, what carries the bytes to the server.
-    var relayTransport: TURNServer.Transport? {
-        guard candidate.kind == .relayed else { return nil }
-        return candidate.priority >> 24 == Self.relayOverUDPPreference ? .udp : .tcp
     }
 
     /// For a relayed candidate, the server's place in the order in which libnice was told of them: bits 6 to 8 of the
@@ -38,7 +29,18 @@ struct LocalCandidate: Sendable {
 }
 
 extension ICECandidate {
-    /// Copies a candidate of libnice's, either side's.
+    /// For a relayed candidate, what carries the bytes between the relay and its owner, as the type preference says
+    /// (libnice's, and that of the ICE-QUIC transport): 30 over UDP, 20 over TCP.
+    var relayTransport: TURNServer.Transport? {
+        guard kind == .relayed else { return nil }
+        switch priority >> 24 {
+        case 30: return .udp
+        case 20: return .tcp
+        default: return nil
+        }
+    }
+
+    /// Copies a candidate of libnice's, either side's. That of a relay does not tell which host uses the relay.
     init?(_ pointer: UnsafePointer<NiceCandidate>) {
         guard let address = ICEAddress(pointer.pointee.addr) else { return nil }
         let kind: Kind
@@ -52,7 +54,7 @@ extension ICECandidate {
         self.init(
             foundation: String(cString: cnice_candidate_foundation(pointer)), priority: pointer.pointee.priority,
             kind: kind, address: address,
-            relatedAddress: kind == .host ? nil : ICEAddress(pointer.pointee.base_addr))
+            relatedAddress: kind == .serverReflexive ? ICEAddress(pointer.pointee.base_addr) : nil)
     }
 
     /// A candidate of the peer's for libnice, which copies it; free it with `nice_candidate_free`.

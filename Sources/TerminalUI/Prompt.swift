@@ -76,6 +76,10 @@ public struct Prompt: Sendable {
         } onCancel: {
             tty.wake()
         }
+        if case .failure(let error) = result, error == .woken || error == .ended {
+            // The question has no answer, so the cursor is still behind it.
+            tty.write("\n")
+        }
         if case .failure(.woken) = result { throw CancellationError() }
         return try result.get()
     }

@@ -21,30 +21,37 @@ struct Acceptance: Sendable {
 
     private var asks: Bool { !everybody && senders.isEmpty }
 
-    /// Whether the file is wanted; `nil` when the offer no longer stands.
-    func accepts(_ request: IncomingRequest, console: Console) async throws -> Bool? {
-        if everybody || senders.contains(request.peer.bare) { return true }
-        guard asks else { return false }
+    /// What is to become of an offer.
+    enum Decision: Sendable {
+        case accept, decline
+        case withdrawn(IncomingRequest.Withdrawal)
+    }
+
+    /// Decides, after asking if need be.
+    func decision(on request: IncomingRequest, console: Console) async throws -> Decision {
+        if everybody || senders.contains(request.peer.bare) { return .accept }
+        guard asks else { return .decline }
         await request.ring()
         let size = request.byteCount.map { " (\(Format.bytes($0)))" } ?? ""
         let question =
             "\(printable(request.peer.bare.description)) wants to send \(printable(request.name, columns: 120))\(size)."
             + " Accept?"
-        return try await withThrowingTaskGroup(of: Bool?.self) { group in
+        return try await withThrowingTaskGroup(of: Decision.self) { group in
             defer { group.cancelAll() }
             group.addTask {
-                await request.waitUntilWithdrawn()
-                return nil
+                .withdrawn(await request.waitUntilWithdrawn())
             }
             group.addTask {
                 try await questions.inTurn {
-                    try await console.display.paused { try await Prompt().confirm(question, default: false) }
+                    try await console.display.paused {
+                        try await Prompt().confirm(question, default: false) ? .accept : .decline
+                    }
                 }
             }
-            let answer = try await group.next() ?? nil
+            let decision = try await group.next() ?? .decline
             // A cancelled wait looks like a withdrawn offer.
             try Task.checkCancellation()
-            return answer
+            return decision
         }
     }
 }

@@ -56,7 +56,7 @@ final class Console: Sendable {
                     path: summary.path.description, ipVersion: summary.path.ipVersion,
                     roundTripMs: summary.path.roundTripTime.map { $0.inSeconds * 1000 },
                     pathReasons: summary.path.reasons.map { printable($0) }))
-        } else if let file {
+        } else if let file, !Terminal.standardOutput.isTerminal {
             JSONLine.write(line: file.path)
         }
     }

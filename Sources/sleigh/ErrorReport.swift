@@ -9,11 +9,13 @@ import XMPP
 /// The one place that turns errors into words, a hint and an exit code.
 enum ErrorReport {
     /// What the user is told about an error.
-    static func failure(for error: any Error) -> Failure {
+    ///
+    /// - Parameter direction: which way the file went; it decides who has to send it again.
+    static func failure(for error: any Error, direction: TransferProgress.Direction = .out) -> Failure {
         switch error {
         case let failure as Failure: failure
         case let error as ClientError: failure(for: error)
-        case let error as TransferError: failure(for: error)
+        case let error as TransferError: failure(for: error, direction)
         case let error as LocalFileError: failure(for: error)
         case let error as StanzaChannelError: failure(for: error)
         case let error as StanzaError:
@@ -38,6 +40,9 @@ enum ErrorReport {
             case .tlsFailed(_, .certificateRefused):
                 "If the server has a certificate authority of its own, name its file with --ca-file."
             case .tlsFailed(_, .authorityFileUnusable): "--ca-file wants certificates in PEM form."
+            case .tlsFailed(_, .protocolFailure):
+                "Is it the right port? Direct TLS is written tls:HOST:PORT, and usually 5223; 5222 is for STARTTLS."
+            case .streamError(.hostUnknown): "That server does not serve the domain: check the address and --server."
             case .tlsFailed, .timedOut, .unresponsive, .closed, .protocolFailure, .streamError: "Try again later."
             case .startTLSNotOffered: "Sleigh never logs in without encryption. Ask whoever runs the server."
             case .authenticationFailed(.notAuthorized): "Check the address, and run sleigh login again."
@@ -55,17 +60,24 @@ enum ErrorReport {
         }
     }
 
-    private static func failure(for error: TransferError) -> Failure {
+    private static func failure(for error: TransferError, _ direction: TransferProgress.Direction) -> Failure {
+        let again = direction == .out ? "Send the file again" : "Have the file sent again"
         func name(_ peer: JID) -> String { printable(peer.description) }
         func words(_ text: String?) -> String { text.map { ": " + printable($0) } ?? "" }
         switch error {
         case .peerNotFound(let peer, let cause):
+            let why =
+                switch cause.condition {
+                case .serviceUnavailable, .itemNotFound: "there is no such account, or it takes no messages"
+                case .remoteServerNotFound, .remoteServerTimeout, .notAllowed: "its server cannot be reached from yours"
+                default: "the server answered \(cause.condition.rawValue)"
+                }
             return Failure(
-                "\(name(peer)) cannot be reached (\(cause.condition.rawValue))", hint: "Check the address.",
-                code: .peerUnavailable)
+                "\(name(peer)) cannot be reached: \(why)", hint: "Check the address.", code: .peerUnavailable)
         case .peerOffline(let peer):
             return Failure(
-                "no device of \(name(peer.bare)) answers", hint: "Is sleigh receive running there, as that address?",
+                peer.isBare ? "no device of \(name(peer)) answers" : "\(name(peer)) does not answer",
+                hint: "Is sleigh receive running there, as that address?",
                 code: .peerUnavailable)
         case .peerUnable(let peer, let why):
             return Failure(
@@ -81,13 +93,13 @@ enum ErrorReport {
             return Failure("\(name(peer)) withdrew the offer", hint: "Nothing was stored.", code: .failed)
         case .noPath(let reasons):
             return Failure(
-                "no path to the peer could be established"
-                    + reasons.map { "\n        - " + printable($0) }.joined(),
-                hint: "A TURN server announced by the XMPP server (XEP-0215) would make one.", code: .noPath)
+                "no path to the peer could be established" + reasons.map { "\n        - " + printable($0) }.joined(),
+                hint: "A TURN server that both sides can reach makes one; the XMPP server announces it (XEP-0215).",
+                code: .noPath)
         case .interrupted(let byteCount, let why):
             return Failure(
                 "interrupted after \(Format.bytes(UInt64(max(0, byteCount)))): \(printable(why))",
-                hint: "Send the file again: it goes on where it stopped.", code: .interruptedTransfer)
+                hint: "\(again): it goes on where it stopped.", code: .interruptedTransfer)
         case .checksumMismatch:
             return Failure(
                 "the file that arrived is not the one that was sent", hint: "It was deleted there. Send it again.",
@@ -96,6 +108,10 @@ enum ErrorReport {
             return Failure(
                 "\(name(peer)) does not have the certificate whose fingerprint was announced",
                 hint: "Somebody between you may be interfering. Nothing was sent or stored.", code: .insecure)
+        case .refusedAsInsecure(let peer, let why):
+            return Failure(
+                "\(name(peer)) does not trust this device\(words(why))",
+                hint: "See what is said there. Nothing was sent or stored.", code: .insecure)
         case .deviceChanged(let peer, let known, let presented):
             let file = (try? KnownDevices().path) ?? "known_devices"
             return Failure(
@@ -123,6 +139,9 @@ enum ErrorReport {
     private static func failure(for error: LocalFileError) -> Failure {
         let hint =
             switch error {
+            case .notFound(let path) where path.contains("\u{FFFD}"):
+                "If its name is not UTF-8, rename it: XMPP carries no other names."
+            case .notRegularFile(_, .folder): "Send an archive of it, made with tar."
             case .notFound, .notRegularFile, .notFolder: "Check the path."
             case .permissionDenied, .readOnly, .exists: "Choose another folder with --into, or change its permissions."
             case .changedWhileReading: "Send it again once nothing writes to it."

@@ -14,9 +14,9 @@ enum Folders {
 
     /// A path that stays right when the working folder changes.
     static func absolute(_ path: String) -> String {
-        guard !path.hasPrefix("/"), let folder = getcwd(nil, 0) else { return path }
-        defer { free(folder) }
-        return String(cString: folder) + "/" + path
+        guard let absolute = realpath(path, nil) else { return path }
+        defer { free(absolute) }
+        return String(cString: absolute)
     }
 
     private static func folder(override: String, xdg: String, underHome: String) throws(Failure) -> String {

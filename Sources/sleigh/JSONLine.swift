@@ -3,6 +3,12 @@ import Glibc
 
 /// What `--json` prints: one object a line on standard output, each with its `event`.
 enum JSONLine {
+    /// An account's password was right, and is kept.
+    struct LoggedIn: Encodable {
+        let event = "logged_in"
+        var address: String
+    }
+
     /// A receiver can be reached.
     struct Ready: Encodable {
         let event = "ready"

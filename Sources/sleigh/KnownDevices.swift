@@ -58,8 +58,8 @@ struct KnownDevices {
         let resource = peer.resource ?? ""
         guard let dot = resource.lastIndex(of: "."), dot != resource.startIndex else { return resource }
         let suffix = resource[dot...].utf8.dropFirst()
-        let isRandom = suffix.count == 6 && suffix.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
-        return isRandom ? String(resource[..<dot]) : resource
+        let isHexadecimal = suffix.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+        return suffix.count == 6 && isHexadecimal ? String(resource[..<dot]) : resource
     }
 
     private struct Entry {

@@ -12,7 +12,7 @@ struct LoginCommand: SleighCommand {
     @Argument(help: "The account, such as me@example.org.")
     var address: String
 
-    @OptionGroup var options: AccountOptions
+    @OptionGroup var options: LoginOptions
     @OptionGroup var output: OutputOptions
 
     func run(_ console: Console, started: ContinuousClock.Instant) async throws {
@@ -27,8 +27,11 @@ struct LoginCommand: SleighCommand {
                 throw Failure(
                     "there is no terminal to ask for the password on", hint: "Name a file with --password-file.",
                     code: .usage)
+            } catch PromptError.ended {
+                password = ""
             }
         }
+        guard !password.isEmpty else { throw Failure("no password was given", code: .usage) }
         let caFile = options.givenCAFile.map(Folders.absolute)
         let account = AccountOptions.Resolved(
             address: address, password: password, server: options.givenServer, caFile: caFile)
@@ -38,6 +41,7 @@ struct LoginCommand: SleighCommand {
         let store = try AccountStore()
         try store.keep(
             AccountStore.Account(password: password, server: account.server, caFile: caFile), for: address)
+        if console.isJSON { JSONLine.print(JSONLine.LoggedIn(address: address.description)) }
         console.say("Logged in as \(address). The password is kept in \(store.path), which only you can read.")
     }
 }

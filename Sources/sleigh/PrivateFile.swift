@@ -82,6 +82,8 @@ struct PrivateFile {
     }
 
     private static func failure(_ what: String, _ path: String) -> Failure {
-        Failure("\(what) \(path): \(String(cString: strerror(errno)))", code: .localFile)
+        Failure(
+            "\(what) \(path): \(String(cString: strerror(errno)))", hint: "Check that it is yours, and not full.",
+            code: .localFile)
     }
 }

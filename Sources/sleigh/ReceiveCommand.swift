@@ -39,6 +39,15 @@ struct ReceiveCommand: SleighCommand {
     /// How long a connection has to hold before the next attempt comes as soon as the first.
     private static let lastingConnection = Duration.seconds(60)
 
+    func validate() throws {
+        if yes, !from.isEmpty {
+            throw ValidationError("--yes accepts files from everybody: leave out --yes or --from.")
+        }
+        if let resource, JID(local: nil, domain: "localhost", resource: resource) == nil {
+            throw ValidationError("'\(printable(resource))' cannot be the name of a device.")
+        }
+    }
+
     func run(_ console: Console, started: ContinuousClock.Instant) async throws {
         let senders = try from.map { address throws(Failure) in try AccountOptions.address(address).bare }
         let policy = try Acceptance(everybody: yes, senders: Set(senders))
@@ -59,14 +68,14 @@ struct ReceiveCommand: SleighCommand {
                     connection: connection, folder: folder, existing: overwrite ? .replace : .keep, policy: policy,
                     isOnce: once, console: console)
                 do {
-                    if try await service.run() { return await connection.close() }
-                } catch where !(error is StanzaChannelError) || once && service.hasStarted {
+                    let isDone = try await service.run()
                     await connection.close()
-                    throw error
+                    if isDone { return }
                 } catch {
-                    // The stream has ended before we were on-line; why, the client knows.
+                    await connection.close()
+                    // Of a stream that ended before we were on-line the client knows more.
+                    guard error is StanzaChannelError, !service.hasStarted else { throw error }
                 }
-                await connection.close()
                 // A server that lets us in and throws us out again must not be asked at once for ever.
                 if .now - connected > Self.lastingConnection { backoff.reset() }
                 throw try await connection.client.closed

@@ -69,7 +69,9 @@ struct ReceivingService {
                     continue
                 case .disconnected:
                     isConnected = false
-                    if runningCount > 0 { console.detail("The connection to the server is lost; the transfer goes on.") }
+                    if runningCount > 0 {
+                        console.detail("The connection to the server is lost; the transfer goes on.")
+                    }
                 case .notWanted:
                     runningCount -= 1
                 case .received:
@@ -79,7 +81,8 @@ struct ReceivingService {
                     runningCount -= 1
                     try Task.checkCancellation()
                     if isOnce { throw error }
-                    console.fail(ErrorReport.failure(for: error), peer: request.peer, name: request.name)
+                    console.fail(
+                        ErrorReport.failure(for: error, direction: .in), peer: request.peer, name: request.name)
                 }
                 if !isConnected, runningCount == 0 { break }
             }
@@ -91,29 +94,40 @@ struct ReceivingService {
     private func handle(_ request: IncomingRequest) async -> Step {
         do {
             if isOnce, claim.isTaken { return await decline(request) }
-            let isWanted: Bool?
+            var decision: Acceptance.Decision
             do {
-                isWanted = try await policy.accepts(request, console: console)
+                decision = try await policy.decision(on: request, console: console)
             } catch let error as PromptError {
                 console.say("\(ErrorReport.sentence(error.description)) The file is declined.")
-                isWanted = false
+                decision = .decline
             }
-            guard let isWanted else {
-                console.say("\(printable(request.peer.bare.description)) withdrew the offer.")
+            if case .accept = decision, isOnce, !claim.take() { decision = .decline }
+            switch decision {
+            case .accept: break
+            case .decline: return await decline(request)
+            case .withdrawn(let cause):
+                say(cause, request.peer)
                 return .notWanted
             }
-            guard isWanted, !isOnce || claim.take() else { return await decline(request) }
             let progress = TransferProgress(
                 console: console, name: request.name, byteCount: request.byteCount, direction: .in)
             let (summary, file) = try await request.accept(into: folder, existing: existing) { progress.take($0) }
             console.complete(summary, file: file)
             return .received
         } catch TransferError.withdrawn(let peer) where !Task.isCancelled {
-            console.say("\(printable(peer.bare.description)) withdrew the offer.")
+            say(.byPeer, peer)
             claim.release()
             return .notWanted
         } catch {
             return .failed(error, request)
+        }
+    }
+
+    private func say(_ cause: IncomingRequest.Withdrawal, _ peer: JID) {
+        switch cause {
+        case .byPeer: console.say("\(printable(peer.bare.description)) withdrew the offer.")
+        case .takenElsewhere: console.say("Another device accepted it.")
+        case .declinedElsewhere: console.say("Another device declined it.")
         }
     }
 
@@ -125,7 +139,7 @@ struct ReceivingService {
 
     private func announce() {
         let address = printable(connection.client.address.description)
-        console.say("Waiting as \(address). Files go into \(printable(folder.path)).")
+        console.say("Waiting as \(address). Files go into \(printable(Folders.absolute(folder.path))).")
         if console.isJSON { JSONLine.print(JSONLine.Ready(address: address)) }
     }
 }

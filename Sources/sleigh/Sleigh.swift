@@ -43,7 +43,8 @@ enum Program {
             }
         } catch {
             let isFine = Sleigh.exitCode(for: error) == .success
-            let text = Sleigh.fullMessage(for: error)
+            var text = Sleigh.fullMessage(for: error)
+            if text.hasPrefix("Error: ") { text = "sleigh: " + text.dropFirst("Error: ".count) }
             (isFine ? Terminal.standardOutput : Terminal.standardError).writeLine(text)
             exit((isFine ? ExitStatus.done : .usage).rawValue)
         }

@@ -191,6 +191,14 @@ extension EndToEnd {
             }
         }
 
+        @Test func directTLSIsNamed() async throws {
+            try await World.with(.veth, server: ["--tls-port", "5223"]) { world in
+                let exit = try await check(["--server", "tls:192.0.2.2:5223"], in: world)
+                let connection = try Checked(exit).connection
+                #expect(connection.security == "direct-tls" && connection.port == 5223)
+            }
+        }
+
         @Test func reportForAPersonIsOnStandardOutput() async throws {
             try await World.with(.twoNATs) { world in
                 let exit = try await world.sleigh("check", [], on: .a, as: "alice").exit()

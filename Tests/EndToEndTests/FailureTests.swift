@@ -73,6 +73,37 @@ extension EndToEnd {
             }
         }
 
+        /// A device that was met before comes with another certificate; the hint says how to trust it again.
+        @Test(arguments: [Side.sender, .receiver])
+        func deviceKeyHasChanged(of side: Side) async throws {
+            try await World.with(.veth) { world in
+                let first = try world.makeFile(named: "first.bin", byteCount: 1000)
+                let second = try world.makeFile(named: "second.bin", byteCount: 1000)
+                func send(_ file: URL) async throws -> [Side: Program.Exit] {
+                    let receiver = try await world.receiver()
+                    let sent = try await world.sender(of: [file]).exit()
+                    return [.sender: sent, .receiver: try await receiver.exit()]
+                }
+                for (_, exit) in try await send(first) { #expect(exit.status == 0, "\(exit.messages)") }
+
+                let homes: [Side: URL] = [
+                    .sender: world.home(of: "alice", on: .a), .receiver: world.home(of: "bob", on: .b),
+                ]
+                let changed = try #require(homes[side]).appending(path: "state/device.pem")
+                try FileManager.default.removeItem(at: changed)
+                let other: Side = side == .sender ? .receiver : .sender
+                let known = try #require(homes[other]).appending(path: "state/known_devices")
+                for (reporting, exit) in try await send(second) {
+                    expectFailure(exit, status: 8, saying: reporting == other ? known.path : "certificate")
+                }
+                #expect(try world.inboxNames == ["first.bin"])
+
+                try Data().write(to: known)
+                for (_, exit) in try await send(second) { #expect(exit.status == 0, "\(exit.messages)") }
+                world.expectReceived(second)
+            }
+        }
+
         @Test func missingFile() async throws {
             try await World.with(.veth) { world in
                 let file = world.folder.appending(path: "missing.iso")

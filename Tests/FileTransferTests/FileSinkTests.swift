@@ -116,14 +116,17 @@ import Transports
     }
 
     @Test func aFolderInTheWayIsNotReplaced() async throws {
-        try FileManager.default.createDirectory(atPath: folder.at("file.bin"), withIntermediateDirectories: false)
         let sink = try await receive(offer(size: 1), .replace)
         try await sink.write([1], from: pool)
+        try FileManager.default.createDirectory(atPath: folder.at("file.bin"), withIntermediateDirectories: false)
         await #expect(throws: LocalFileError.exists(path: folder.at("file.bin"))) {
             try await sink.finish(expecting: nil)
         }
         let part = folder.at("file.bin.sleigh-part")
         #expect(await sink.abort() == .part(path: part, byteCount: 1, isResumable: true))
+        await #expect(throws: LocalFileError.exists(path: folder.at("file.bin"))) {
+            try await receive(offer(size: 1), .replace)
+        }
         let next = try await receive(offer(size: 1))
         #expect(next.offset == 1)
         #expect(try await next.finish(expecting: sha256([1])).name == "file (1).bin")

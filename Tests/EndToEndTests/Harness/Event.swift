@@ -7,6 +7,7 @@ struct Event: Decodable, Equatable {
     var name: String?
     var pathOnDisk: String?
     var byteCount: Int?
+    var transferredByteCount: Int?
     var durationSeconds: Double?
     var sha256: String?
     var path: String?

@@ -19,18 +19,23 @@ final class Program {
     private var status: Int32?
     private let outputFile: URL
     private let messagesFile: URL
+    private let terminal: PseudoTerminal?
 
-    /// Starts the program. What it prints goes to files in `folder`, named after it.
-    init(_ arguments: [String], named name: String, environment: [String: String] = [:], folder: URL) throws {
+    /// Starts the program. What it prints goes to files in `folder`, named after it; at a terminal, its messages go there.
+    init(
+        _ arguments: [String], named name: String, environment: [String: String] = [:], folder: URL,
+        terminal: PseudoTerminal? = nil
+    ) throws {
         self.arguments = arguments
         outputFile = folder.appending(path: "\(name).output")
         messagesFile = folder.appending(path: "\(name).messages")
+        self.terminal = terminal
         var variables = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("SLEIGH_") }
         variables["PATH", default: ""] += ":/usr/sbin:/sbin"
         variables.merge(environment) { $1 }
         processID = try Self.spawn(
             arguments, environment: variables.map { "\($0)=\($1)" },
-            output: outputFile.path, messages: messagesFile.path)
+            output: outputFile.path, messages: messagesFile.path, terminal: terminal?.path)
     }
 
     deinit {
@@ -38,15 +43,20 @@ final class Program {
     }
 
     private static func spawn(
-        _ arguments: [String], environment: [String], output: String, messages: String
+        _ arguments: [String], environment: [String], output: String, messages: String, terminal: String?
     ) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         let writing = O_WRONLY | O_CREAT | O_TRUNC
-        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+        // The leader of a new session makes the first terminal it opens its own.
+        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, terminal ?? "/dev/null", O_RDWR, 0)
         posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, output, writing, 0o600)
-        posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, messages, writing, 0o600)
+        if terminal != nil {
+            posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDERR_FILENO)
+        } else {
+            posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, messages, writing, 0o600)
+        }
 
         // Whoever started the tests may have ignored the signals that some of them send, and this thread blocks them.
         var attributes = posix_spawnattr_t()
@@ -57,7 +67,10 @@ final class Program {
         posix_spawnattr_setsigdefault(&attributes, &signals)
         sigemptyset(&signals)
         posix_spawnattr_setsigmask(&attributes, &signals)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
+        // POSIX_SPAWN_SETSID of spawn.h, which Swift does not see.
+        let newSession: Int32 = 0x80
+        let flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | (terminal == nil ? 0 : newSession)
+        posix_spawnattr_setflags(&attributes, Int16(flags))
 
         let copies = arguments.map { strdup($0) } + [nil]
         let variables = environment.map { strdup($0) } + [nil]
@@ -78,7 +91,7 @@ final class Program {
     }
 
     var output: String { text(of: outputFile) }
-    var messages: String { text(of: messagesFile) }
+    var messages: String { terminal?.text ?? text(of: messagesFile) }
 
     private func text(of file: URL) -> String {
         String(decoding: (try? Data(contentsOf: file)) ?? Data(), as: UTF8.self)
@@ -99,8 +112,8 @@ final class Program {
         return Exit(status: status ?? -1, output: output, messages: messages)
     }
 
-    /// Waits for an event the program reports under `--json`.
-    func event(_ name: String, within limit: Duration = .seconds(30)) async throws -> Event {
+    /// Waits for an event the program reports under `--json`, the first or a later one of that name.
+    func event(_ name: String, number: Int = 1, within limit: Duration = .seconds(30)) async throws -> Event {
         var found: Event?
         do {
             try await wait(for: "event \(name)", within: limit) {
@@ -108,7 +121,7 @@ final class Program {
                 // The last line may be half written.
                 let printed = output
                 let whole = printed.lastIndex(of: "\n").map { String(printed[...$0]) } ?? ""
-                found = try Event.all(in: whole).first { $0.event == name }
+                found = try Event.all(in: whole).filter { $0.event == name }.dropFirst(number - 1).first
                 return found != nil || !running
             }
         } catch let error as TimedOut {

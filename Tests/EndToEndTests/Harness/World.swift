@@ -55,7 +55,25 @@ struct World {
         try await Self.script("network", ["up", topology.rawValue, prefix] + link)
         let ports = ["--address", topology.serverAddress, "--xmpp-port", "5222", "--turn-port", "3478"]
         try await Self.script("lab", ["write", folder.path] + ports + server)
+        try await startServer()
+    }
+
+    /// Starts Prosody and coturn, which a new world does by itself.
+    func startServer() async throws {
         try await run(in: "server", [Self.path(ofScript: "lab"), "start", folder.path])
+    }
+
+    /// Ends Prosody and coturn at once, as a failing host does.
+    func stopServer() async throws {
+        try await Self.script("lab", "stop", folder.path)
+    }
+
+    /// What Prosody has logged, with every stanza if the module `record_stanzas` is loaded.
+    var serverLog: [Substring] {
+        get throws {
+            try String(decoding: Data(contentsOf: folder.appending(path: "prosody.log")), as: UTF8.self)
+                .split(separator: "\n")
+        }
     }
 
     private func remove() async throws {
@@ -112,14 +130,15 @@ extension World {
     /// - Parameters:
     ///   - account: the name of an account of the server, whose password file is given; `nil` for none.
     ///   - before: a command that runs the command that follows it.
+    ///   - terminal: where somebody sits, if anybody does.
     func sleigh(
         _ command: String, _ arguments: [String], on host: Host, as account: String?, trusting: Bool = true,
-        before: [String] = []
+        before: [String] = [], at terminal: PseudoTerminal? = nil
     ) throws -> Program {
         let binary =
             ProcessInfo.processInfo.environment["SLEIGH_BINARY"]
             ?? Self.productsFolder.appending(path: "sleigh").path
-        let home = folder.appending(path: "home-\(host)-\(account ?? "nobody")")
+        let home = home(of: account, on: host)
         try FileManager.default.createDirectory(at: home, withIntermediateDirectories: true)
         var environment = [
             "HOME": home.path, "XDG_CONFIG_HOME": "\(home.path)/config", "SLEIGH_STATE_DIR": "\(home.path)/state",
@@ -132,16 +151,24 @@ extension World {
         }
         return try Program(
             ["ip", "netns", "exec", prefix + host.rawValue] + before + [binary, command] + arguments,
-            named: "\(command)-\(host)-\(UUID().uuidString)", environment: environment, folder: folder)
+            named: "\(command)-\(host)-\(UUID().uuidString)", environment: environment, folder: folder,
+            terminal: terminal)
     }
 
-    /// Starts `sleigh receive` as bob on host b and waits until it is ready.
+    /// The folder under which sleigh keeps everything for an account on a host; in it, `state` is the state folder.
+    func home(of account: String?, on host: Host) -> URL {
+        folder.appending(path: "home-\(host)-\(account ?? "nobody")")
+    }
+
+    /// Starts `sleigh receive` as bob, on host b unless told otherwise, and waits until it is ready.
     func receiver(
-        _ arguments: [String] = ["--yes", "--once"], as account: String = "bob", before: [String] = []
+        _ arguments: [String] = ["--yes", "--once"], on host: Host = .b, as account: String = "bob",
+        before: [String] = [], at terminal: PseudoTerminal? = nil
     ) async throws -> Program {
         try FileManager.default.createDirectory(at: inbox, withIntermediateDirectories: true)
         let program = try sleigh(
-            "receive", arguments + ["--into", inbox.path, "--json"], on: .b, as: account, before: before)
+            "receive", arguments + ["--into", inbox.path, "--json"], on: host, as: account, before: before,
+            at: terminal)
         _ = try await program.event("ready")
         return program
     }
@@ -166,11 +193,13 @@ extension World {
         return program
     }
 
-    /// Starts `sleigh send` as alice on host a.
+    /// Starts `sleigh send` as alice, unless told otherwise, on host a.
     func sender(
-        of files: [URL], to peer: String = "bob@sleigh.test", _ arguments: [String] = []
+        of files: [URL], to peer: String = "bob@sleigh.test", _ arguments: [String] = [], as account: String = "alice",
+        at terminal: PseudoTerminal? = nil
     ) throws -> Program {
-        try sleigh("send", files.map(\.path) + [peer, "--json"] + arguments, on: .a, as: "alice")
+        try sleigh(
+            "send", files.map(\.path) + [peer, "--json"] + arguments, on: .a, as: account, at: terminal)
     }
 }
 
@@ -205,12 +234,12 @@ extension World {
             "\(received.path) is not what was sent", sourceLocation: sourceLocation)
     }
 
-    /// Waits until the receiver has begun to write a file.
-    func waitForPart(of file: URL, from sender: Program) async throws {
+    /// Waits until the receiver has written some of a file.
+    func waitForPart(of file: URL, from sender: Program, byteCount: Int = 1) async throws {
         let part = inbox.appending(path: file.lastPathComponent + ".sleigh-part")
         try await wait(for: part.lastPathComponent) {
             let attributes = try? FileManager.default.attributesOfItem(atPath: part.path)
-            return (attributes?[.size] as? Int ?? 0) > 0 || !sender.isRunning
+            return (attributes?[.size] as? Int ?? 0) >= byteCount || !sender.isRunning
         }
         try #require(sender.isRunning, "\(sender.output)\(sender.messages)")
     }

@@ -1,0 +1,201 @@
+import ICE
+import Jingle
+import SecureChannels
+import Testing
+import Transports
+import XMPP
+
+/// Two hosts over a link in memory, and between them ICE over loopback and QUIC.
+@Suite struct NegotiationTests {
+    @Test func offerAnswerTrickleConnectAndBytes() async throws {
+        try await withEnds { ends in
+            let (sent, received) = try await ends.connect()
+            let bytes = numbered(3_000_001, salt: 9)
+            async let arrived = receive(received.channel)
+            let stream = try await sent.channel.openStream(contentName: "file")
+            try await stream.writeAll(bytes, pool: BlockPool())
+            try await stream.finish()
+            let (name, content) = try await arrived
+            #expect(name == "file")
+            #expect(content == bytes)
+            #expect(sent.path.kind == .direct)
+            #expect(ends.initiator.peerFingerprint == (try ChannelPair.bob.get().fingerprint))
+            #expect(ends.responder.peerFingerprint == (try ChannelPair.alice.get().fingerprint))
+            await sent.channel.close()
+        }
+    }
+
+    @Test func anotherFingerprintThanSignalledIsRefusedOnBothSides() async throws {
+        try await withEnds { ends in
+            let stranger = try DeviceCertificate.generate().fingerprint
+            await #expect(throws: ICEQUICTransport.Failure.peerNotAuthenticated) {
+                _ = try await ends.connect { answer in
+                    let setup = try #require(answer.ice.fingerprint?.setup)
+                    answer.ice.fingerprint = FingerprintDescription(bytes: stranger.bytes, setup: setup)
+                }
+            }
+        }
+    }
+
+    @Test func anAnswerWithoutFingerprintCannotBeUsed() async throws {
+        try await withEnds { ends in
+            await #expect(throws: ICEQUICTransport.Failure.unusableDescription("no fingerprint for encryption")) {
+                var description = try await ends.answer()
+                description.ice.fingerprint = nil
+                try ends.initiator.receive(description)
+                _ = try await ends.initiator.connect()
+            }
+        }
+    }
+
+    @Test func credentialsCannotBeChangedLater() async throws {
+        try await withEnds { ends in
+            var description = try await ends.answer()
+            try ends.initiator.receive(description)
+            description.ice.credentials = ICEUDPTransportDescription.Credentials(
+                ufrag: "other", pwd: "0123456789012345678901")
+            #expect(throws: ICEQUICTransport.Failure.unusableDescription("other ICE credentials than before")) {
+                try ends.initiator.receive(description)
+            }
+        }
+    }
+
+    @Test func aClosedTransportEndsTheWaitForAPath() async throws {
+        try await withEnds { ends in
+            // The peer has signalled all it must, and is then silent for ever.
+            try ends.initiator.receive(try await ends.answer())
+            let connection = Task { try await ends.initiator.connect() }
+            ends.initiator.close()
+            await #expect(throws: ICEQUICTransport.Failure.self) { _ = try await connection.value }
+            while await ends.initiator.nextTransportInfo() != nil {}
+        }
+    }
+
+    // MARK: Helpers
+
+    private func receive(_ channel: QUICChannel) async throws -> (String, [UInt8]) {
+        let (name, stream) = try await channel.acceptStream()
+        return (name, try await stream.readAll())
+    }
+
+    private func withEnds(_ body: (Ends) async throws -> Void) async throws {
+        let ends = try await Ends()
+        try await withThrowingDiscardingTaskGroup { group in
+            group.addTask { await ends.initiator.run() }
+            group.addTask { await ends.responder.run() }
+            defer {
+                ends.initiator.close()
+                ends.responder.close()
+            }
+            try await body(ends)
+        }
+        await ends.alice.stop()
+        await ends.bob.stop()
+    }
+}
+
+/// Two hosts and two transports.
+private struct Ends: Sendable {
+    let alice: JingleHost
+    let bob: JingleHost
+    let initiator: ICEQUICTransport
+    let responder: ICEQUICTransport
+
+    init() async throws {
+        let channels = try LinkedChannel.pair()
+        alice = JingleHost(channel: channels.0)
+        bob = JingleHost(channel: channels.1)
+        await alice.start()
+        await bob.start()
+        var configuration = ICEConfiguration()
+        configuration.localAddresses = ["127.0.0.1"]
+        let loop = try ICELoop()
+        initiator = try ICEQUICTransport(
+            role: .initiator, certificate: try ChannelPair.alice.get(), loop: loop, configuration: configuration)
+        responder = try ICEQUICTransport(
+            role: .responder, certificate: try ChannelPair.bob.get(), loop: loop, configuration: configuration)
+    }
+
+    /// The responder's answer to the initiator's offer.
+    func answer() async throws -> ICEQUICTransportDescription {
+        try responder.receive(await initiator.localDescription())
+        return await responder.localDescription()
+    }
+
+    /// Negotiates a session and connects both sides; all of the initiator's candidates come in transport-info.
+    func connect(
+        changingAnswer change: @Sendable (inout ICEQUICTransportDescription) throws -> Void = { _ in }
+    ) async throws -> (ICEQUICTransport.Connection, ICEQUICTransport.Connection) {
+        var description = await initiator.localDescription()
+        let whole = description
+        description.ice.candidates = []
+        description.isGatheringComplete = false
+        let session = try await alice.initiate([.file(description)], sid: "s", to: bob.address)
+        let offer = try #require(await bob.offers.first { _ in true })
+        guard case .iceQUIC(let remote)? = offer.contents.first?.transport else { throw TestFailure() }
+        try responder.receive(remote)
+        var answer = await responder.localDescription()
+        try change(&answer)
+        try await offer.session.accept([.file(answer)])
+        try await session.sendTransportInfo(.file, .iceQUIC(whole))
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await follow(session, initiator) }
+            group.addTask { try await follow(offer.session, responder) }
+            defer { group.cancelAll() }
+            try await accepted.wait()
+            // Both to their ends, also when one fails.
+            async let one = Result.of { try await initiator.connect() }
+            async let other = Result.of { try await responder.connect() }
+            let results = await (one, other)
+            if case .failure = results.0 {
+                #expect(throws: ICEQUICTransport.Failure.peerNotAuthenticated) { try results.1.get() }
+            }
+            return (try results.0.get(), try results.1.get())
+        }
+    }
+
+    private let accepted = Gate()
+
+    private func follow(_ session: JingleSessionHandle, _ transport: ICEQUICTransport) async throws {
+        for await event in session.events {
+            switch event {
+            case .accepted(let contents):
+                guard case .iceQUIC(let remote)? = contents.first?.transport else { throw TestFailure() }
+                try transport.receive(remote)
+                accepted.open()
+            case .transportInfo(_, .iceQUIC(let remote)):
+                try transport.receive(remote)
+            default: break
+            }
+        }
+    }
+}
+
+/// Lets through once it is open.
+private struct Gate: Sendable {
+    private let opened = AsyncStream.makeStream(of: Void.self)
+
+    func open() { opened.continuation.finish() }
+    func wait() async throws {
+        for await _ in opened.stream {}
+        try Task.checkCancellation()
+    }
+}
+
+extension Result where Failure == any Error {
+    fileprivate static func of(_ body: () async throws -> Success) async -> Result {
+        do { return .success(try await body()) } catch { return .failure(error) }
+    }
+}
+
+extension ContentID {
+    static let file = ContentID(creator: .initiator, name: "file")
+}
+
+extension Content {
+    static func file(_ transport: ICEQUICTransportDescription) -> Content {
+        Content(
+            .file, senders: .initiator, description: .fileTransfer(FileDescription(name: "a.txt", size: 3_000_001)),
+            transport: .iceQUIC(transport))
+    }
+}

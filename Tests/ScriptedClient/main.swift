@@ -1,11 +1,11 @@
 import Client
-import Glibc
+import Foundation
 import Logging
 import XMPP
 
 /// The tests' own XMPP client: on-line with whichever features the test names, until it is killed.
 ///
-///     ScriptedClient ADDRESS/RESOURCE PASSWORD HOST:PORT CA-FILE PRIORITY [FEATURE...]
+///     ScriptedClient ADDRESS/RESOURCE PASSWORD-FILE HOST:PORT CA-FILE PRIORITY [FEATURE...]
 ///
 /// Prints `ready` once it is on-line.
 struct WrongUsage: Error {}
@@ -16,9 +16,11 @@ guard arguments.count >= 5, let address = JID(arguments[first]),
     let server = ServerEndpoint(parsing: arguments[first + 2]), let priority = Int8(arguments[first + 4])
 else { throw WrongUsage() }
 
+let password = try String(contentsOfFile: arguments[first + 1], encoding: .utf8)
+    .trimmingCharacters(in: .whitespacesAndNewlines)
 let client = try await XMPPClient.connect(
     ClientConfiguration(
-        account: address, password: Password(arguments[first + 1]), resource: address.resource, server: server,
+        account: address, password: Password(password), resource: address.resource, server: server,
         authorityFile: arguments[first + 3], features: Array(arguments.dropFirst(5))),
     log: Logger(label: "scripted-client"))
 try await client.becomeAvailable(priority: priority)

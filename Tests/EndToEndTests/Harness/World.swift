@@ -177,8 +177,7 @@ extension World {
     func scriptedClient(
         _ account: String, resource: String, priority: Int = 0, features: [String]
     ) async throws -> Program {
-        let password = try String(contentsOf: folder.appending(path: "\(account).password"), encoding: .utf8)
-            .trimmingCharacters(in: .whitespacesAndNewlines)
+        let password = folder.appending(path: "\(account).password").path
         let server = topology == .ipv6 ? "[\(topology.serverAddress)]:5222" : "\(topology.serverAddress):5222"
         let program = try Program(
             [

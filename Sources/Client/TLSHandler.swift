@@ -1,3 +1,4 @@
+internal import Glibc
 internal import NIOCore
 internal import SecureChannels
 
@@ -86,6 +87,18 @@ final class TLSHandler: ChannelDuplexHandler {
             }
         case .over: break
         }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        acknowledgeAtOnce(context)
+        context.fireChannelReadComplete()
+    }
+
+    /// A server that sends two small things in a row may keep the second until the first is acknowledged, which the
+    /// kernel delays by 40 ms. It forgets this wish whenever something is sent.
+    private func acknowledgeAtOnce(_ context: ChannelHandlerContext) {
+        let option = ChannelOptions.Types.SocketOption(level: .tcp, name: NIOBSDSocket.Option(rawValue: TCP_QUICKACK))
+        try? context.channel.syncOptions?.setOption(option, value: 1)
     }
 
     func channelInactive(context: ChannelHandlerContext) {

@@ -38,8 +38,9 @@ public final class ICEQUICTransport: Sendable {
         }
     }
 
-    /// How long after the start the first description may still wait for candidates that need a server's answer.
-    private static let patience = Duration.milliseconds(150)
+    /// How long after the start the first description may still wait for candidates that need a server's answer. Those
+    /// that come later cost a stanza of their own, but hold nothing back.
+    private static let patience = Duration.milliseconds(50)
     /// How long a relay waits for a direct pair: for a check that was lost, and its repetition after 500 ms.
     private static let relayPatience = Duration.milliseconds(800)
     /// How long later candidates wait for others, to be told in one stanza.

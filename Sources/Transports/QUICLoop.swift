@@ -88,10 +88,20 @@ final class QUICLoop: QUICConnectionDelegate {
     private var deliveryDue: UInt64 = .max
     /// When to ask the path for its socket.
     private var pathChangeDue: UInt64 = .max
+    /// What came since the thread last slept, and how long it then lets packets gather, in nanoseconds.
+    private var roundByteCount = 0
+    private var gatheringInterval: UInt64 = 0
 
     /// A reader of a busy stream gets a block that is not full after this time in nanoseconds.
-    private static let deliveryInterval: UInt64 = 1_000_000
+    private static let deliveryInterval: UInt64 = 5_000_000
     private static let statisticsInterval: UInt64 = 50_000_000
+    /// Packets that come one by one cost far more than those that come together, so on a long path they may wait for
+    /// each other: this share of the round trip, within limits.
+    private static let gatheringShare: UInt64 = 64
+    private static let minimumGatheringInterval: UInt64 = 100_000
+    private static let maximumGatheringInterval: UInt64 = 1_000_000
+    /// With more than this at a time packets do not gather: the kernel's buffer may be as small as 208 KiB.
+    private static let maximumGatheringByteCount = 32_768
     /// How soon to try again on a path that does not say when it has room.
     private static let retryInterval: UInt64 = 1_000_000
     /// How soon to ask a path again that does not give its socket yet.
@@ -163,7 +173,10 @@ final class QUICLoop: QUICConnectionDelegate {
 
     /// Returns whether more may be waiting.
     private func receive() -> Bool {
-        path.receive { packet in engine.receive(packet, now: now) }
+        path.receive { packet in
+            roundByteCount += packet.count
+            engine.receive(packet, now: now)
+        }
     }
 
     private func send() {
@@ -185,12 +198,13 @@ final class QUICLoop: QUICConnectionDelegate {
     ///
     /// - Returns: whether packets may wait on the path.
     private func sleep(polling: Bool) -> Bool {
-        guard core.takeNothing() else { return true }
+        guard !polling, core.takeNothing() else { return true }
         // While the path is full the engine's timer is of no use: it may only say that it could send.
         let deadline = min(unsent.isEmpty ? engine.expiry : now + Self.retryInterval, deliveryDue, pathChangeDue)
+        let gathers = letsPacketsGather()
         var timeout: Int64 = -1
-        if polling {
-            timeout = 0
+        if gathers {
+            timeout = Int64(clamping: min(gatheringInterval, deadline > now ? deadline - now : 0))
         } else if deadline != .max {
             let current = datagram_now()
             timeout = deadline > current ? Int64(clamping: deadline - current) : 0
@@ -202,11 +216,19 @@ final class QUICLoop: QUICConnectionDelegate {
             pollfd(fd: path.readinessDescriptor, events: events, revents: 0)
         )
         withUnsafeMutablePointer(to: &descriptors) { pointer in
-            pointer.withMemoryRebound(to: pollfd.self, capacity: 2) { _ = datagram_wait($0, 2, timeout) }
+            pointer.withMemoryRebound(to: pollfd.self, capacity: 2) { _ = datagram_wait($0, gathers ? 1 : 2, timeout) }
         }
         core.noteAwake()
         if descriptors.0.revents != 0 { datagram_event_clear(core.eventDescriptor) }
-        return polling || descriptors.1.revents & ~CShort(POLLOUT) != 0
+        return gathers || descriptors.1.revents & ~CShort(POLLOUT) != 0
+    }
+
+    /// Whether to leave the path alone for a moment, since packets are coming. The queue of another path is too short
+    /// for that.
+    private func letsPacketsGather() -> Bool {
+        defer { roundByteCount = 0 }
+        return gatheringInterval > 0 && unsent.isEmpty && path.signalsWritability
+            && (1...Self.maximumGatheringByteCount).contains(roundByteCount)
     }
 
     // MARK: Requests
@@ -461,7 +483,12 @@ final class QUICLoop: QUICConnectionDelegate {
     private func noteStatistics() {
         guard now &- statisticsTime >= Self.statisticsInterval else { return }
         statisticsTime = now
-        core.store(engine.statistics)
+        let statistics = engine.statistics
+        core.store(statistics)
+        let share = (statistics.smoothedRTT?.nanoseconds ?? 0) / Self.gatheringShare
+        gatheringInterval =
+            engine.isEstablished && share >= Self.minimumGatheringInterval
+            ? min(share, Self.maximumGatheringInterval) : 0
     }
 }
 

@@ -29,6 +29,9 @@ public final class SocketDatagramPath: DatagramPath, @unchecked Sendable {
     /// The kernel says when there is room.
     public var signalsWritability: Bool { true }
 
+    /// How many messages one call takes; each holds many packets if the kernel has put them together.
+    private static let receiveCount: CInt = 16
+
     private let descriptor: CInt
     private let remote: UnsafeMutableRawBufferPointer
     private let receiver: UnsafeMutablePointer<datagram_receiver>
@@ -42,7 +45,7 @@ public final class SocketDatagramPath: DatagramPath, @unchecked Sendable {
     ///   - cutsInKernel: whether to try `UDP_SEGMENT`.
     /// - Returns: `nil` when there is no memory.
     public init?(descriptor: CInt, remote: SocketAddress, cutsInKernel: Bool = true) {
-        guard let receiver = datagram_receiver_new(4, 65_536) else { return nil }
+        guard let receiver = datagram_receiver_new(CUnsignedInt(Self.receiveCount), 65_536) else { return nil }
         self.receiver = receiver
         self.descriptor = descriptor
         self.cutsInKernel = cutsInKernel
@@ -79,7 +82,7 @@ public final class SocketDatagramPath: DatagramPath, @unchecked Sendable {
         return Self.isBusy(taken) ? 0 : batch.count
     }
 
-    /// Hands over what the kernel holds, up to 256 KiB.
+    /// Hands over what the kernel holds, up to 1 MiB.
     public func receive(_ deliver: (UnsafeRawBufferPointer) -> Void) -> Bool {
         let count = datagram_receive(receiver, descriptor)
         guard count > 0 else { return false }
@@ -94,7 +97,7 @@ public final class SocketDatagramPath: DatagramPath, @unchecked Sendable {
                 offset = end
             }
         }
-        return count == 4
+        return count == Self.receiveCount
     }
 
     /// Is the socket already.

@@ -52,8 +52,9 @@ public final class BlockPool: Sendable {
     ///
     /// - Parameters:
     ///   - blockByteCount: size of every block, by default 256 KiB.
-    ///   - keep: how many unused blocks to keep for reuse.
-    public init(blockByteCount: Int = 256 * 1024, keep: Int = 64) {
+    ///   - keep: how many unused blocks to keep for reuse. It should be as many as are ever in use at once: large memory
+    ///     that is given back and allocated again leaves holes, and the process grows.
+    public init(blockByteCount: Int = 256 * 1024, keep: Int = 160) {
         self.blockByteCount = blockByteCount
         self.keep = keep
     }

@@ -56,6 +56,7 @@ extension TransferError {
         case .noPath(let reasons): self = .noPath(reasons)
         case .peerNotAuthenticated: self = .peerNotAuthenticated(peer)
         case .unavailable(let why): self = .noPath([why])
+        case .noStream: self = .interrupted(byteCount: 0, "the sender is connected but sends nothing")
         }
     }
 

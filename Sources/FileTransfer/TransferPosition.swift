@@ -2,7 +2,8 @@ import Synchronization
 
 /// How far a transfer has come, shared between what moves the bytes and what follows the session.
 final class TransferPosition: Sendable {
-    private let state = Mutex((byteCount: Int64(0), isConnected: false, isAllSent: false, waitingSince: ContinuousClock.Instant?.none))
+    private let state = Mutex(
+        (byteCount: Int64(0), isConnected: false, isAllSent: false, waitingSince: ContinuousClock.Instant?.none))
 
     /// The bytes of the file that are with the receiver.
     var byteCount: Int64 { state.withLock { $0.byteCount } }

@@ -20,22 +20,39 @@ public final class ICEQUICTransport: Sendable {
         case peerNotAuthenticated
         /// The agent could not be made, or was closed.
         case unavailable(String)
+        /// The peer is connected but opens no stream.
+        case noStream
     }
 
-    /// An established connection.
-    public struct Connection: Sendable {
-        /// The connection, authenticated on both sides.
-        public let channel: QUICChannel
-        fileprivate let transport: ICEQUICTransport
-        /// What it began with.
-        fileprivate let pair: ICESelectedPair
+    /// A stream the peer has opened, and what it belongs to.
+    public typealias AcceptedStream = (connection: any PeerConnection, contentName: String, stream: any ByteStream)
 
-        /// The path it takes now: ICE may have found a better one since it began.
-        public var path: PathReport {
+    /// QUIC over the pair that ICE selected.
+    private struct QUICOverICE: PeerConnection {
+        let channel: QUICChannel
+        let transport: ICEQUICTransport
+        /// What it began with.
+        let pair: ICESelectedPair
+
+        /// ICE may have found a better path since it began.
+        var path: PathReport {
             var report = PathReport(transport.state.withLock { $0.pair } ?? pair)
             report.roundTripTime = channel.statistics.smoothedRTT
             return report
         }
+
+        func openStream(contentName: String) async throws -> any ByteStream {
+            try await channel.openStream(contentName: contentName)
+        }
+
+        func acceptStream() async throws -> (contentName: String, stream: any ByteStream) {
+            let (name, stream) = try await channel.acceptStream()
+            return (name, stream)
+        }
+
+        func close(code: UInt64) async { await channel.close(code: code) }
+
+        func waitUntilClosed() async throws { _ = try await channel.waitUntilClosed() }
     }
 
     /// How long after the start the first description may still wait for candidates that need a server's answer.
@@ -47,6 +64,9 @@ public final class ICEQUICTransport: Sendable {
     /// How long ICE may look for a path to a peer that does not say that it has no more candidates. The agent's own
     /// limit on the checks follows.
     private static let signallingLimit = Duration.seconds(20)
+
+    /// How long the peer may take to open its stream.
+    private static let openingTimeout = Duration.seconds(30)
 
     private let role: JingleRole
     private let certificate: DeviceCertificate
@@ -184,7 +204,7 @@ public final class ICEQUICTransport: Sendable {
     /// Waits for ICE to find a path, connects QUIC over it, and authenticates the peer.
     ///
     /// - Throws: ``Failure``, `CancellationError`.
-    public func connect() async throws -> Connection {
+    public func connect() async throws -> any PeerConnection {
         let (fingerprint, handshakeRole) = state.withLock { ($0.remoteFingerprint, $0.handshakeRole) }
         guard let fingerprint, let handshakeRole else {
             throw Failure.unusableDescription("no fingerprint for encryption")
@@ -218,11 +238,35 @@ public final class ICEQUICTransport: Sendable {
             let channel = try await QUICChannel.connect(
                 role: handshakeRole == .server ? .server : .client, certificate: certificate,
                 peerFingerprint: fingerprint, path: path)
-            return Connection(channel: channel, transport: self, pair: pair)
+            return QUICOverICE(channel: channel, transport: self, pair: pair)
         } catch ByteStreamError.peerNotAuthenticated {
             throw Failure.peerNotAuthenticated
         } catch let error as ByteStreamError {
             throw Failure.noPath(["ICE found a path, but QUIC did not connect over it: \(error)"])
+        }
+    }
+
+    /// Connects like ``connect()`` and waits for the peer to open a stream. The name comes from the peer.
+    ///
+    /// - Throws: ``Failure``, `ByteStreamError`, `CancellationError`.
+    public func acceptStream() async throws -> AcceptedStream {
+        let connection = try await connect()
+        return try await withThrowingTaskGroup(of: AcceptedStream?.self) { group in
+            defer { group.cancelAll() }
+            group.addTask {
+                let (name, stream) = try await connection.acceptStream()
+                return (connection, name, stream)
+            }
+            group.addTask {
+                try await Task.sleep(for: Self.openingTimeout)
+                return nil
+            }
+            guard let accepted = try await group.next() ?? nil else {
+                try Task.checkCancellation()
+                await connection.close()
+                throw Failure.noStream
+            }
+            return accepted
         }
     }
 

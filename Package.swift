@@ -41,7 +41,11 @@ let package = Package(
         .target(name: "SecureChannels", dependencies: ["COpenSSL", "CNGTCP2"], swiftSettings: settings),
         .target(name: "ICE", dependencies: ["CNice"], swiftSettings: settings),
         .target(
-            name: "Transports", dependencies: ["Jingle", "XMPP", "XML", "SecureChannels", "ICE", "CDatagram"],
+            name: "Transports",
+            dependencies: [
+                "Jingle", "XMPP", "XML", "SecureChannels", "ICE", "CDatagram", "CLinux", nio("NIOCore"),
+                nio("NIOPosix"),
+            ],
             swiftSettings: settings),
         .target(
             name: "Client",
@@ -80,7 +84,10 @@ let package = Package(
             name: "SecureChannelsTests", dependencies: ["SecureChannels", "COpenSSL"], swiftSettings: settings),
         .testTarget(name: "ICETests", dependencies: ["ICE"], swiftSettings: settings),
         .testTarget(
-            name: "TransportsTests", dependencies: ["Transports", "SecureChannels", "ICE", "Jingle", "CDatagram"],
+            name: "TransportsTests",
+            dependencies: [
+                "Transports", "SecureChannels", "ICE", "Jingle", "CDatagram", nio("NIOCore"), nio("NIOPosix"),
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "ClientTests",

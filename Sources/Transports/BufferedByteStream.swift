@@ -139,6 +139,14 @@ public final class BufferedByteStream: ByteStream {
         }
     }
 
+    /// Gives a block back that was read, to be read again.
+    func putBack(_ block: Block) {
+        state.withLock { state in
+            state.incoming.insert(block, at: state.incomingIndex)
+            state.creditByteCount -= block.count
+        }
+    }
+
     /// The bytes written that the peer has not acknowledged yet.
     public var unacknowledgedByteCount: Int { state.withLock { $0.bufferedByteCount } }
 

@@ -27,34 +27,6 @@ public final class ICEQUICTransport: Sendable {
     /// A stream the peer has opened, and what it belongs to.
     public typealias AcceptedStream = (connection: any PeerConnection, contentName: String, stream: any ByteStream)
 
-    /// QUIC over the pair that ICE selected.
-    private struct QUICOverICE: PeerConnection {
-        let channel: QUICChannel
-        let transport: ICEQUICTransport
-        /// What it began with.
-        let pair: ICESelectedPair
-
-        /// ICE may have found a better path since it began.
-        var path: PathReport {
-            var report = PathReport(transport.state.withLock { $0.pair } ?? pair)
-            report.roundTripTime = channel.statistics.smoothedRTT
-            return report
-        }
-
-        func openStream(contentName: String) async throws -> any ByteStream {
-            try await channel.openStream(contentName: contentName)
-        }
-
-        func acceptStream() async throws -> (contentName: String, stream: any ByteStream) {
-            let (name, stream) = try await channel.acceptStream()
-            return (name, stream)
-        }
-
-        func close(code: UInt64) async { await channel.close(code: code) }
-
-        func waitUntilClosed() async throws { _ = try await channel.waitUntilClosed() }
-    }
-
     /// How long after the start the first description may still wait for candidates that need a server's answer.
     private static let patience = Duration.milliseconds(150)
     /// How long a relay waits for a direct pair: for a check that was lost, and its repetition after 500 ms.
@@ -65,31 +37,37 @@ public final class ICEQUICTransport: Sendable {
     /// limit on the checks follows.
     private static let signallingLimit = Duration.seconds(20)
 
-    /// How long the peer may take to open its stream.
-    private static let openingTimeout = Duration.seconds(30)
-
     private let role: JingleRole
     private let certificate: DeviceCertificate
-    private let agent: ICEAgent
+    let agent: ICEAgent
     private let takeover: SocketTakeover
+    /// Looks for TCP connections too, unless only relays are allowed.
+    let direct: DirectTCPTransport?
     private let started = ContinuousClock.now
-    private let state = Mutex(State())
+    let state = Mutex(State())
     private let candidatesChanged: (AsyncStream<Void>, AsyncStream<Void>.Continuation)
     private let gathered: (AsyncStream<Void>, AsyncStream<Void>.Continuation)
     private let outcome: (AsyncStream<Outcome>, AsyncStream<Outcome>.Continuation)
+
+    /// What both sides have agreed on for every path.
+    struct PeerParameters: Sendable {
+        var fingerprint: Fingerprint
+        var handshakeRole: FingerprintDescription.HandshakeRole
+    }
 
     private enum Outcome: Sendable {
         case selected(ICESelectedPair)
         case failed([ICEObstacle])
     }
 
-    private struct State {
+    struct State {
         var unsent: [ICECandidateDescription] = []
         var candidateCount = 0
         var isGatheringComplete = false
         var isCompletionSent = false
         var remoteCredentials: ICEUDPTransportDescription.Credentials?
         var remoteFingerprint: Fingerprint?
+        var remoteDirect: ICEQUICTransportDescription.Direct?
         var handshakeRole: FingerprintDescription.HandshakeRole?
         var pair: ICESelectedPair?
         var localSetup = FingerprintDescription.Setup.actpass
@@ -110,6 +88,12 @@ public final class ICEQUICTransport: Sendable {
             throw .unavailable("ICE cannot be started: \(error)")
         }
         takeover = SocketTakeover(isControlling: role == .initiator)
+        direct =
+            configuration.forceRelay
+            ? nil
+            : DirectTCPTransport(
+                certificate: certificate, addresses: configuration.directAddresses,
+                allowsLoopback: !configuration.localAddresses.isEmpty)
         candidatesChanged = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         gathered = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         outcome = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -161,7 +145,9 @@ public final class ICEQUICTransport: Sendable {
             await group.next()
             group.cancelAll()
         }
-        return description(withFingerprint: true)
+        var description = description(withFingerprint: true)
+        description.direct = await direct?.description()
+        return description
     }
 
     /// Waits for candidates not signalled yet, for a transport-info; `nil` when there will be no more.
@@ -184,6 +170,7 @@ public final class ICEQUICTransport: Sendable {
         if let fingerprint = remote.ice.fingerprint {
             try receive(fingerprint)
         }
+        if let direct = remote.direct { state.withLock { $0.remoteDirect = $0.remoteDirect ?? direct } }
         if let credentials = remote.ice.credentials {
             let known = state.withLock { $0.remoteCredentials }
             guard known == nil || known == credentials else {
@@ -201,14 +188,14 @@ public final class ICEQUICTransport: Sendable {
         if remote.isGatheringComplete { agent.remoteGatheringDone() }
     }
 
+    /// Ends the search for paths; the connection that was chosen goes on. Safe to call more than once.
+    public func close() {
+        direct?.close()
+        agent.close()
+    }
+
     /// Waits for ICE to find a path, connects QUIC over it, and authenticates the peer.
-    ///
-    /// - Throws: ``Failure``, `CancellationError`.
-    public func connect() async throws -> any PeerConnection {
-        let (fingerprint, handshakeRole) = state.withLock { ($0.remoteFingerprint, $0.handshakeRole) }
-        guard let fingerprint, let handshakeRole else {
-            throw Failure.unusableDescription("no fingerprint for encryption")
-        }
+    func connectOverICE(_ parameters: PeerParameters) async throws -> QUICOverICE {
         let pair = try await withThrowingTaskGroup(of: ICESelectedPair?.self) { group in
             defer { group.cancelAll() }
             group.addTask { try await self.selectedPair() }
@@ -236,43 +223,14 @@ public final class ICEQUICTransport: Sendable {
         agent.setReceiveHandler { path.deliver($0) }
         do {
             let channel = try await QUICChannel.connect(
-                role: handshakeRole == .server ? .server : .client, certificate: certificate,
-                peerFingerprint: fingerprint, path: path)
+                role: parameters.handshakeRole == .server ? .server : .client, certificate: certificate,
+                peerFingerprint: parameters.fingerprint, path: path)
             return QUICOverICE(channel: channel, transport: self, pair: pair)
         } catch ByteStreamError.peerNotAuthenticated {
             throw Failure.peerNotAuthenticated
         } catch let error as ByteStreamError {
             throw Failure.noPath(["ICE found a path, but QUIC did not connect over it: \(error)"])
         }
-    }
-
-    /// Connects like ``connect()`` and waits for the peer to open a stream. The name comes from the peer.
-    ///
-    /// - Throws: ``Failure``, `ByteStreamError`, `CancellationError`.
-    public func acceptStream() async throws -> AcceptedStream {
-        let connection = try await connect()
-        return try await withThrowingTaskGroup(of: AcceptedStream?.self) { group in
-            defer { group.cancelAll() }
-            group.addTask {
-                let (name, stream) = try await connection.acceptStream()
-                return (connection, name, stream)
-            }
-            group.addTask {
-                try await Task.sleep(for: Self.openingTimeout)
-                return nil
-            }
-            guard let accepted = try await group.next() ?? nil else {
-                try Task.checkCancellation()
-                await connection.close()
-                throw Failure.noStream
-            }
-            return accepted
-        }
-    }
-
-    /// Ends the agent, unless a connection has taken its socket over. Safe to call more than once.
-    public func close() {
-        agent.close()
     }
 
     /// Waits for the pair to begin with: the first, but a relay only when no direct pair turns up soon after.
@@ -343,19 +301,6 @@ public final class ICEQUICTransport: Sendable {
             ice.candidates = candidates
             return ICEQUICTransportDescription(ice: ice, isGatheringComplete: state.isGatheringComplete)
         }
-    }
-}
-
-extension PathReport {
-    fileprivate init(_ pair: ICESelectedPair) {
-        let kind: Kind =
-            switch pair.path {
-            case .direct: .direct
-            case .relayed(_, let transport): .relay(turn: transport?.rawValue)
-            }
-        self.init(
-            kind: kind, ipVersion: pair.localFamily == .ipv4 ? 4 : 6, localAddress: pair.local.address.description,
-            remoteAddress: pair.remote.address.description, reasons: pair.obstacles.map(\.description))
     }
 }
 

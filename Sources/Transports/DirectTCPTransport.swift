@@ -116,6 +116,9 @@ final class DirectTCPTransport: Sendable {
     /// Why there is no connection, as far as is known; one sentence each.
     var obstacles: [String] { state.withLock { $0.obstacles } }
 
+    /// How many connections have a place but have not authenticated themselves.
+    var unauthenticatedCount: Int { state.withLock { $0.unauthenticatedCount } }
+
     /// Stops to listen and to dial, and closes every connection but one.
     func close(except chosen: DirectTCPConnection? = nil) {
         let channels = state.withLock { state in
@@ -128,8 +131,11 @@ final class DirectTCPTransport: Sendable {
         for channel in channels { channel.close(promise: nil) }
     }
 
+    /// Waits until nobody can connect any more.
+    func waitUntilClosed() async throws { try await listener.get().closeFuture.get() }
+
     /// The peer's addresses that can be another host's.
-    private func dialled(of remote: ICEQUICTransportDescription.Direct) -> [ICEAddress] {
+    func dialled(of remote: ICEQUICTransportDescription.Direct) -> [ICEAddress] {
         var addresses: [ICEAddress] = []
         for text in remote.addresses.prefix(Self.addressLimit) {
             guard let address = ICEAddress(ip: text, port: remote.port), address.isUnicast, !address.isLinkLocal,

@@ -128,7 +128,8 @@ struct IncomingFile: Sendable {
             case .ended(.peer(let reason)) where reason?.condition == .cancel && position.byteCount == 0:
                 throw TransferError.withdrawn(offerer)
             case .ended(let end):
-                throw TransferError(end, peer: offerer, byteCount: position.byteCount)
+                throw TransferError(
+                    end, peer: offerer, byteCount: position.byteCount, isConnected: position.isConnected)
             default:
                 break
             }

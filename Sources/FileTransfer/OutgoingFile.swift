@@ -82,7 +82,8 @@ struct OutgoingFile: Sendable {
             case .ended(.local):
                 return
             case .ended(let end):
-                throw TransferError(end, peer: session.peer, byteCount: position.byteCount)
+                throw TransferError(
+                    end, peer: session.peer, byteCount: position.byteCount, isConnected: position.isConnected)
             default:
                 break
             }

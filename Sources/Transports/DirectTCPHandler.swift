@@ -202,7 +202,8 @@ final class DirectTCPHandler: ChannelDuplexHandler {
         timers = [:]
         outgoing = []
         switch last {
-        case .connecting, .handshaking: settle(.failure(error))
+        case .connecting: settle(.failure(ChannelError.ioOnClosedChannel))
+        case .handshaking: settle(.failure(error))
         case .open(_, let link, let stream):
             let error = ByteStreamError(error)
             stream.fail(send: error, receive: error)

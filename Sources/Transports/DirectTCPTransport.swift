@@ -184,8 +184,8 @@ final class DirectTCPTransport: Sendable {
             switch result {
             case .success(let connection): self?.arrived.yield(connection)
             case .failure(let error):
-                // Strangers who dial us are no obstacle.
-                if let address { self?.note("\(address): \(ByteStreamError(error))") }
+                // Strangers who dial us are no obstacle, and a dial that fails says so itself.
+                if let address, !(error is ChannelError) { self?.note("\(address): \(ByteStreamError(error))") }
             }
         }
         channel.closeFuture.whenComplete { [weak self] _ in

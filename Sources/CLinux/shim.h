@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
@@ -52,8 +53,6 @@ struct sleigh_tcp_state {
     uint32_t probes;
     // Since the last acknowledgement came.
     uint32_t silence_ms;
-    // The SYN of the side that dialled and the FIN count as bytes here.
-    uint64_t acknowledged_byte_count;
 };
 
 // getsockopt(TCP_INFO) with the fields that glibc's own structure lacks; the offsets are the kernel's ABI. Linux 4.6.
@@ -66,9 +65,14 @@ static inline int sleigh_tcp_state(int socket, struct sleigh_tcp_state *state) {
     memcpy(&state->unacknowledged, info + 24, 4);
     memcpy(&state->silence_ms, info + 56, 4);
     memcpy(&state->round_trip_us, info + 68, 4);
-    memcpy(&state->acknowledged_byte_count, info + 120, 8);
     memcpy(&state->minimum_round_trip_us, info + 148, 4);
     return 0;
+}
+
+// ioctl(SIOCOUTQ): the bytes written that the peer's TCP has not acknowledged.
+static inline int sleigh_tcp_unacknowledged(int socket) {
+    int count = 0;
+    return ioctl(socket, TIOCOUTQ, &count) == 0 ? count : -1;
 }
 
 // Sends nothing late, and probes a silent peer so that 20 seconds without an answer end the connection.

@@ -25,12 +25,12 @@ final class DirectTCPHandler: ChannelDuplexHandler {
         let certificate: DeviceCertificate
         let peerFingerprint: Fingerprint
         let pool: BlockPool
+        /// How long the handshake may take.
+        let handshakeLimit: TimeAmount
     }
 
     /// How many received bytes may wait for their reader.
     private static let unreadLimit = 4 << 20
-    /// How long the handshake may take.
-    private static let handshakeLimit = TimeAmount.seconds(5)
     /// How long the end of a connection may wait for the peer to take what was written.
     private static let closingLimit = TimeAmount.seconds(1)
     /// How often to look at the connection, and after how much silence it is dead.
@@ -38,6 +38,9 @@ final class DirectTCPHandler: ChannelDuplexHandler {
     private static let silenceLimitMilliseconds: UInt32 = 20_000
     /// How often to look whether everything is acknowledged, at first and at last.
     private static let acknowledgementIntervals = (TimeAmount.milliseconds(1), TimeAmount.milliseconds(20))
+
+    /// How many buffers are kept for the next blocks.
+    private static let spareBufferCount = 3
 
     private enum Phase {
         case connecting
@@ -61,10 +64,11 @@ final class DirectTCPHandler: ChannelDuplexHandler {
     private var outgoing: [Block] = []
     private var outgoingIndex = 0
     private var spareBlocks: [Block] = []
+    private var spareBuffers: [ByteBuffer] = []
     private var isPumping = false
-    private var sentByteCount: UInt64 = 0
     private var isEndRequested = false
     private var isEndSent = false
+    private var isEndWritten = false
     private var isEndAcknowledged = false
     private var isCloseRequested = false
 
@@ -91,7 +95,7 @@ final class DirectTCPHandler: ChannelDuplexHandler {
             let engine = try TLSPeerEngine(
                 role: setup.role, certificate: setup.certificate, peerFingerprint: setup.peerFingerprint)
             phase = .handshaking(engine)
-            set(.handshake, after: Self.handshakeLimit, context) { handler, context in
+            set(.handshake, after: setup.handshakeLimit, context) { handler, context in
                 guard case .handshaking = handler.phase else { return }
                 handler.end(context, ByteStreamError.pathLost("the peer did not finish the handshake in time"))
             }
@@ -149,6 +153,8 @@ final class DirectTCPHandler: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // When both sides have sent FIN this is no error, and what came before may still wait for its reader.
+        if isInputOver { drain(context, ignoringLimit: true) }
         end(context, error)
     }
 
@@ -215,7 +221,7 @@ final class DirectTCPHandler: ChannelDuplexHandler {
 
     /// Closes the connection when both directions have ended, or when it was asked to.
     private func closeIfOver(_ context: ChannelHandlerContext) {
-        guard isEndSent, isCloseRequested || isEndAcknowledged && isReceiveFinished && isInputOver else { return }
+        guard isEndWritten, isCloseRequested || isEndAcknowledged && isReceiveFinished && isInputOver else { return }
         end(context, ByteStreamError.closed("the connection was closed here"))
     }
 
@@ -272,21 +278,20 @@ final class DirectTCPHandler: ChannelDuplexHandler {
                 outgoing.removeFirst(outgoingIndex)
                 outgoingIndex = 0
             }
-            let byteCount = block.count
             do throws(TLSError) {
                 try engine.send(block.bytes)
             } catch {
                 return end(context, error)
             }
-            let written = context.eventLoop.makePromise(of: Void.self)
-            written.futureResult.whenSuccess { stream.acknowledge(byteCount: byteCount, isFinished: false) }
-            sendOutput(of: engine, context, promise: written)
+            sendOutput(of: engine, context, acknowledging: block.count, of: stream)
         }
         guard case .open = phase, isEndRequested, !isEndSent, outgoingIndex == outgoing.count else { return }
         sendEnd(engine, stream, context)
     }
 
-    /// Sends `close_notify` and, once the socket has taken it, FIN.
+    /// Sends `close_notify` and, once the peer's TCP has everything, FIN.
+    ///
+    /// In that order, since NIO closes a socket on which both sides have sent FIN, and then nobody can ask it any more.
     private func sendEnd(_ engine: TLSPeerEngine, _ stream: BufferedByteStream, _ context: ChannelHandlerContext) {
         isEndSent = true
         engine.close()
@@ -295,10 +300,9 @@ final class DirectTCPHandler: ChannelDuplexHandler {
         written.futureResult.whenSuccess {
             let (handler, context) = bound.value
             guard case .open = handler.phase else { return }
-            // Not through NIO, which would close the whole connection as soon as the peer ends its direction too.
-            _ = handler.withSocket(context) { shutdown($0, CInt(SHUT_WR)) }
-            handler.awaitAcknowledgement(stream, Self.acknowledgementIntervals.0, context)
+            handler.isEndWritten = true
             handler.closeIfOver(context)
+            handler.awaitAcknowledgement(stream, Self.acknowledgementIntervals.0, context)
         }
         sendOutput(of: engine, context, promise: written)
     }
@@ -307,14 +311,35 @@ final class DirectTCPHandler: ChannelDuplexHandler {
     private func awaitAcknowledgement(
         _ stream: BufferedByteStream, _ interval: TimeAmount, _ context: ChannelHandlerContext
     ) {
-        guard case .open = phase, let state = tcpState(context) else { return }
-        if state.acknowledged_byte_count > sentByteCount {
+        guard case .open = phase else { return }
+        if withSocket(context, { sleigh_tcp_unacknowledged($0) }) == 0 {
             isEndAcknowledged = true
+            // Not through NIO, which would close the whole connection as soon as the peer ends its direction too.
+            _ = withSocket(context) { shutdown($0, CInt(SHUT_WR)) }
             stream.acknowledge(byteCount: 0, isFinished: true)
             return closeIfOver(context)
         }
         let next = min(TimeAmount.nanoseconds(interval.nanoseconds * 2), Self.acknowledgementIntervals.1)
         set(.acknowledgement, after: interval, context) { $0.awaitAcknowledgement(stream, next, $1) }
+    }
+
+    /// Writes the records of a block, into memory that has been written from before: fresh pages cost more than the copy.
+    private func sendOutput(
+        of engine: TLSPeerEngine, _ context: ChannelHandlerContext, acknowledging byteCount: Int,
+        of stream: BufferedByteStream
+    ) {
+        let outputByteCount = engine.outputByteCount
+        var buffer = spareBuffers.popLast() ?? context.channel.allocator.buffer(capacity: outputByteCount)
+        buffer.clear()
+        _ = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: outputByteCount) { engine.takeOutput(into: $0) }
+        let written = context.eventLoop.makePromise(of: Void.self)
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        written.futureResult.whenSuccess { [buffer] in
+            let handler = bound.value
+            if handler.spareBuffers.count < Self.spareBufferCount { handler.spareBuffers.append(buffer) }
+            stream.acknowledge(byteCount: byteCount, isFinished: false)
+        }
+        context.writeAndFlush(wrapOutboundOut(buffer), promise: written)
     }
 
     private func sendOutput(
@@ -327,7 +352,6 @@ final class DirectTCPHandler: ChannelDuplexHandler {
         }
         var buffer = context.channel.allocator.buffer(capacity: byteCount)
         _ = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: byteCount) { engine.takeOutput(into: $0) }
-        sentByteCount += UInt64(buffer.readableBytes)
         context.writeAndFlush(wrapOutboundOut(buffer), promise: promise)
     }
 

@@ -25,6 +25,7 @@ final class DirectTCPTransport: Sendable {
     private let certificate: DeviceCertificate
     private let ownAddresses: [ICEAddress]
     private let allowsLoopback: Bool
+    private let handshakeLimit: TimeAmount
     private let pool: BlockPool
     private let loop: any EventLoop
     private let listener: EventLoopFuture<any Channel>
@@ -43,14 +44,17 @@ final class DirectTCPTransport: Sendable {
     ///
     /// - Parameters:
     ///   - addresses: the addresses of this host that the peer may be told.
+    ///   - handshakeLimit: how long a connection may be unauthenticated.
     ///   - allowsLoopback: whether loopback addresses, and our own, may be dialled; for tests.
     init(
         certificate: DeviceCertificate, addresses: [ICEAddress], allowsLoopback: Bool = false,
-        pool: BlockPool = BlockPool(), loop: any EventLoop = MultiThreadedEventLoopGroup.singleton.next()
+        handshakeLimit: Duration = .seconds(5), pool: BlockPool = BlockPool(),
+        loop: any EventLoop = MultiThreadedEventLoopGroup.singleton.next()
     ) {
         self.certificate = certificate
         self.ownAddresses = addresses
         self.allowsLoopback = allowsLoopback
+        self.handshakeLimit = .nanoseconds(Int64(clamping: handshakeLimit.nanoseconds))
         self.pool = pool
         self.loop = loop
         (connections, arrived) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.unauthenticatedLimit))
@@ -106,7 +110,8 @@ final class DirectTCPTransport: Sendable {
         role: TLSPeerEngine.Role, peerFingerprint: Fingerprint, remote: ICEQUICTransportDescription.Direct?
     ) {
         let setup = DirectTCPHandler.Setup(
-            role: role, certificate: certificate, peerFingerprint: peerFingerprint, pool: pool)
+            role: role, certificate: certificate, peerFingerprint: peerFingerprint, pool: pool,
+            handshakeLimit: handshakeLimit)
         state.withLock { $0.setup = setup }
         listener.whenSuccess { $0.setOption(.autoRead, value: true).whenFailure { _ in } }
         guard let remote else { return }

@@ -194,6 +194,17 @@ import Testing
         _ = try #require(await admitted.next())
     }
 
+    @Test func silentStrangerIsClosed() async throws {
+        let (ours, theirs) = (try DeviceCertificate.generate(), try DeviceCertificate.generate())
+        let listening = TCPPair.transport(ours, handshakeLimit: .milliseconds(50))
+        let place = try #require(await listening.description())
+        listening.start(role: .server, peerFingerprint: theirs.fingerprint, remote: nil)
+        let stranger = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .connect(host: "127.0.0.1", port: Int(place.port)).get()
+        try await stranger.closeFuture.get()
+        #expect(listening.unauthenticatedCount == 0)
+    }
+
     /// Whoever speaks something else gets an alert at most, and is closed.
     @Test func junkEndsTheConnection() async throws {
         let (ours, theirs) = (try DeviceCertificate.generate(), try DeviceCertificate.generate())
@@ -265,10 +276,12 @@ private struct TCPPair {
     let clientTransport: DirectTCPTransport
     let serverTransport: DirectTCPTransport
 
-    static func transport(_ certificate: DeviceCertificate) -> DirectTCPTransport {
+    static func transport(
+        _ certificate: DeviceCertificate, handshakeLimit: Duration = .seconds(60)
+    ) -> DirectTCPTransport {
         DirectTCPTransport(
             certificate: certificate, addresses: [ICEAddress(ip: "127.0.0.1", port: 0)].compactMap(\.self),
-            allowsLoopback: true)
+            allowsLoopback: true, handshakeLimit: handshakeLimit)
     }
 
     static func connect() async throws -> TCPPair {

@@ -41,7 +41,11 @@ let package = Package(
         .target(name: "SecureChannels", dependencies: ["COpenSSL", "CNGTCP2"], swiftSettings: settings),
         .target(name: "ICE", dependencies: ["CNice"], swiftSettings: settings),
         .target(
-            name: "Transports", dependencies: ["Jingle", "XMPP", "XML", "SecureChannels", "ICE", "CDatagram"],
+            name: "Transports",
+            dependencies: [
+                "Jingle", "XMPP", "XML", "SecureChannels", "ICE", "CDatagram", "CLinux", nio("NIOCore"),
+                nio("NIOPosix"),
+            ],
             swiftSettings: settings),
         .target(
             name: "Client",
@@ -87,7 +91,10 @@ let package = Package(
         .testTarget(name: "ICETests", dependencies: ["ICE"], swiftSettings: settings),
         .testTarget(
             name: "TransportsTests",
-            dependencies: ["Transports", "SecureChannels", "ICE", "Jingle", "XMPP", "XML", "CDatagram"],
+            dependencies: [
+                "Transports", "SecureChannels", "ICE", "Jingle", "XMPP", "XML", "CDatagram", nio("NIOCore"),
+                nio("NIOPosix"),
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "ClientTests",

@@ -1,7 +1,11 @@
 #pragma once
 // Linux calls that glibc declares only under _GNU_SOURCE, or not at all. Each returns -1 and sets errno on failure.
 #include <linux/openat2.h>
+#include <netinet/in.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -38,4 +42,51 @@ static inline int sleigh_start_writeback(int file, int64_t offset, int64_t count
 #else
     return 0;
 #endif
+}
+
+// What TCP knows of a connection.
+struct sleigh_tcp_state {
+    uint32_t round_trip_us;
+    uint32_t minimum_round_trip_us;
+    // Segments sent and not acknowledged, keep-alive and window probes without an answer.
+    uint32_t unacknowledged;
+    uint32_t probes;
+    // Since the last acknowledgement came.
+    uint32_t silence_ms;
+};
+
+// getsockopt(TCP_INFO) with the fields that glibc's own structure lacks; the offsets are the kernel's ABI. Linux 4.6.
+static inline int sleigh_tcp_state(int socket, struct sleigh_tcp_state *state) {
+    uint8_t info[152];
+    socklen_t length = sizeof info;
+    if (getsockopt(socket, IPPROTO_TCP, 11, info, &length) != 0) return -1;
+    if (length < sizeof info) return -1;
+    state->probes = info[3];
+    memcpy(&state->unacknowledged, info + 24, 4);
+    memcpy(&state->silence_ms, info + 56, 4);
+    memcpy(&state->round_trip_us, info + 68, 4);
+    memcpy(&state->minimum_round_trip_us, info + 148, 4);
+    return 0;
+}
+
+// ioctl(SIOCOUTQ): the bytes written that the peer's TCP has not acknowledged.
+static inline int sleigh_tcp_unacknowledged(int socket) {
+    int count = 0;
+    return ioctl(socket, TIOCOUTQ, &count) == 0 ? count : -1;
+}
+
+// Sends nothing late, and probes a silent peer so that 20 seconds without an answer end the connection.
+static inline int sleigh_tcp_prepare(int socket) {
+    int one = 1, idle_seconds = 5, interval_seconds = 5, count = 3;
+    if (setsockopt(socket, IPPROTO_TCP, 1, &one, sizeof one) != 0) return -1; // TCP_NODELAY
+    if (setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one) != 0) return -1;
+    if (setsockopt(socket, IPPROTO_TCP, 4, &idle_seconds, sizeof idle_seconds) != 0) return -1;
+    if (setsockopt(socket, IPPROTO_TCP, 5, &interval_seconds, sizeof interval_seconds) != 0) return -1;
+    return setsockopt(socket, IPPROTO_TCP, 6, &count, sizeof count);
+}
+
+// Makes the next close abort the connection with a RST.
+static inline int sleigh_tcp_abort_on_close(int socket) {
+    struct linger linger = {1, 0};
+    return setsockopt(socket, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 }

@@ -64,7 +64,9 @@ public enum ClientError: Error, Sendable, Hashable {
         case .tlsFailed(_, let error):
             switch error {
             case .truncated, .protocolFailure: true
-            case .authorityFileUnusable, .serverNameUnusable, .certificateRefused: false
+            case .authorityFileUnusable, .serverNameUnusable, .certificateRefused, .peerNotAuthenticated,
+                .refusedByPeer:
+                false
             }
         case .bindFailed(let condition): condition == .resourceConstraint
         case .notAnAccount, .domainNotASCII, .noService, .startTLSNotOffered, .noMechanism, .unusableCredentials,

@@ -9,8 +9,6 @@ import XMPP
 struct IncomingFile: Sendable {
     /// How long the sender may take to tell the digest after the last byte.
     private static let checksumTimeout = Duration.seconds(30)
-    /// How long the sender may take to open its stream.
-    private static let openingTimeout = Duration.seconds(30)
     /// How long no byte may come over a connection that lives.
     private static let stallTimeout = Duration.seconds(300)
     /// How long the end of the session may take once the stream was aborted.
@@ -130,7 +128,8 @@ struct IncomingFile: Sendable {
             case .ended(.peer(let reason)) where reason?.condition == .cancel && position.byteCount == 0:
                 throw TransferError.withdrawn(offerer)
             case .ended(let end):
-                throw TransferError(end, peer: offerer, byteCount: position.byteCount)
+                throw TransferError(
+                    end, peer: offerer, byteCount: position.byteCount, isConnected: position.isConnected)
             default:
                 break
             }
@@ -145,47 +144,57 @@ struct IncomingFile: Sendable {
     private func transfer(
         over transport: ICEQUICTransport, into sink: FileSink
     ) async throws -> (TransferSummary, ReceivedFile) {
-        let connection = try await transport.connect()
-        position.connect()
-        let channel = connection.channel
+        let (connection, name, stream): ICEQUICTransport.AcceptedStream
         do {
+            (connection, name, stream) = try await transport.acceptStream()
+        } catch let error as ByteStreamError {
+            throw try await interruption(error)
+        }
+        position.connect()
+        do {
+            guard name == content.id.name else {
+                stream.reset(code: StreamErrorCode.notAsNegotiated.rawValue)
+                throw TransferError.protocolViolation("the peer opened a stream for another content")
+            }
             if let fingerprint = transport.peerFingerprint {
                 try service.trust.confirm(offerer, fingerprint)
                 report(.connected(connection.path, peer: offerer, fingerprint: fingerprint))
             }
             if sink.offset > 0 { report(.resumed(atByte: Int64(sink.offset))) }
-            let result = try await receive(over: connection, into: sink)
+            let result = try await receive(stream, over: connection, into: sink)
             // The file is there; the sender takes either of these as the confirmation.
             try? await session.sendInfo(.received(SessionInfo.ContentReference(content.id)))
             await session.terminate(Reason(.success))
-            await channel.close()
+            await connection.close()
             return result
         } catch let error as ByteStreamError {
-            await channel.close()
-            if case .pathLost = error {
-            } else {
-                // The end of the session, which tells why, may still be on the way: `follow` throws it then.
-                try await Task.sleep(for: Self.reasonTimeout)
-            }
-            throw TransferError(error, peer: offerer, byteCount: position.byteCount)
+            await connection.close()
+            throw try await interruption(error)
         } catch {
             // First the session, so that the peer learns the reason before its stream breaks off.
             await session.terminate(Reason(ending: error))
-            await channel.close(code: StreamErrorCode(ending: error).rawValue)
+            await connection.close(code: StreamErrorCode(ending: error).rawValue)
             throw error
         }
     }
 
+    private func interruption(_ error: ByteStreamError) async throws -> TransferError {
+        if case .pathLost = error {
+        } else {
+            // The end of the session, which tells why, may still be on the way: `follow` throws it then.
+            try await Task.sleep(for: Self.reasonTimeout)
+        }
+        return TransferError(error, peer: offerer, byteCount: position.byteCount)
+    }
+
     private func receive(
-        over connection: ICEQUICTransport.Connection, into sink: FileSink
+        _ stream: any ByteStream, over connection: any PeerConnection, into sink: FileSink
     ) async throws -> (TransferSummary, ReceivedFile) {
-        let channel = connection.channel
         let offset = sink.offset
-        let stream = try await openedStream(of: channel)
         let firstByte = try await copy(stream, of: connection, into: sink)
         report(.verifying)
         let digest = try await sink.digest()
-        let received = try await sink.finish(expecting: try await expectedDigest(over: channel))
+        let received = try await sink.finish(expecting: try await expectedDigest())
         let summary = TransferSummary(
             name: received.name, peer: offerer, byteCount: Int64(received.byteCount),
             transferredByteCount: Int64(received.byteCount - offset), duration: .now - firstByte,
@@ -193,30 +202,9 @@ struct IncomingFile: Sendable {
         return (summary, received)
     }
 
-    private func openedStream(of channel: QUICChannel) async throws -> QUICByteStream {
-        try await withThrowingTaskGroup(of: QUICByteStream?.self) { group in
-            defer { group.cancelAll() }
-            group.addTask {
-                let (name, stream) = try await channel.acceptStream()
-                guard name == content.id.name else {
-                    stream.reset(code: StreamErrorCode.notAsNegotiated.rawValue)
-                    throw TransferError.protocolViolation("the peer opened a stream for another content")
-                }
-                return stream
-            }
-            group.addTask {
-                try await Task.sleep(for: Self.openingTimeout)
-                return nil
-            }
-            if let stream = try await group.next() ?? nil { return stream }
-            try Task.checkCancellation()
-            throw TransferError.interrupted(byteCount: 0, "the sender is connected but sends nothing")
-        }
-    }
-
     /// Copies to the end of the stream; returns when the first byte came.
     private func copy(
-        _ stream: QUICByteStream, of connection: ICEQUICTransport.Connection, into sink: FileSink
+        _ stream: any ByteStream, of connection: any PeerConnection, into sink: FileSink
     ) async throws -> ContinuousClock.Instant {
         try await withThrowingTaskGroup(of: ContinuousClock.Instant.self) { group in
             defer { group.cancelAll() }
@@ -250,7 +238,7 @@ struct IncomingFile: Sendable {
     }
 
     /// The digest the sender tells, which it does right after the last byte.
-    private func expectedDigest(over channel: QUICChannel) async throws -> [UInt8] {
+    private func expectedDigest() async throws -> [UInt8] {
         if let hash = file.hashes.first(where: { $0.algorithm == .sha256 }) { return hash.value }
         return try await withThrowingTaskGroup(of: [UInt8]?.self) { group in
             defer { group.cancelAll() }

@@ -82,7 +82,8 @@ struct OutgoingFile: Sendable {
             case .ended(.local):
                 return
             case .ended(let end):
-                throw TransferError(end, peer: session.peer, byteCount: position.byteCount)
+                throw TransferError(
+                    end, peer: session.peer, byteCount: position.byteCount, isConnected: position.isConnected)
             default:
                 break
             }
@@ -120,7 +121,7 @@ struct OutgoingFile: Sendable {
         do {
             return try await send(range, over: connection)
         } catch let error as ByteStreamError {
-            await connection.channel.close()
+            await connection.close()
             if case .pathLost = error {
             } else {
                 // The end of the session, which tells why, may still be on the way: `follow` throws it then.
@@ -130,15 +131,14 @@ struct OutgoingFile: Sendable {
         } catch {
             // First the session, so that the peer learns the reason before its stream breaks off.
             await session.terminate(Reason(ending: error))
-            await connection.channel.close(code: StreamErrorCode(ending: error).rawValue)
+            await connection.close(code: StreamErrorCode(ending: error).rawValue)
             throw error
         }
     }
 
     private func send(
-        _ range: FileDescription.Range, over connection: ICEQUICTransport.Connection
+        _ range: FileDescription.Range, over connection: any PeerConnection
     ) async throws -> TransferSummary {
-        let channel = connection.channel
         if let fingerprint = transport.peerFingerprint {
             try service.trust.confirm(session.peer, fingerprint)
             report(.connected(connection.path, peer: session.peer, fingerprint: fingerprint))
@@ -147,23 +147,23 @@ struct OutgoingFile: Sendable {
         let firstByte = ContinuousClock.now
         let digest = try await copy(range, over: connection)
         report(.verifying)
-        try await confirm(digest, over: channel)
+        try await confirm(digest, over: connection)
         let summary = TransferSummary(
             name: source.name, peer: session.peer, byteCount: Int64(source.byteCount),
             transferredByteCount: Int64(source.byteCount - range.offset), duration: .now - firstByte,
             timeToFirstByte: firstByte - started, sha256: hexadecimal(digest), path: connection.path)
-        await channel.close()
+        await connection.close()
         await session.terminate(Reason(.success))
         return summary
     }
 
-    /// Sends the range and returns the whole file's digest, once the peer's QUIC has everything.
+    /// Sends the range and returns the whole file's digest, once the peer's carrier has everything.
     private func copy(
-        _ range: FileDescription.Range, over connection: ICEQUICTransport.Connection
+        _ range: FileDescription.Range, over connection: any PeerConnection
     ) async throws -> [UInt8] {
         let reading = try source.read(from: range.offset, byteCount: range.length, blocks: service.blocks)
         defer { reading.cancel() }
-        let stream = try await connection.channel.openStream(contentName: content.name)
+        let stream = try await connection.openStream(contentName: content.name)
         var byteCount = Int64(range.offset)
         while let block = try await reading.next() {
             byteCount += Int64(block.count)
@@ -181,7 +181,7 @@ struct OutgoingFile: Sendable {
 
     /// Tells the digest (§ 8.1) and waits for the receiver to have verified and stored the file, however long its disk
     /// takes, for as long as it is there.
-    private func confirm(_ digest: [UInt8], over channel: QUICChannel) async throws {
+    private func confirm(_ digest: [UInt8], over connection: any PeerConnection) async throws {
         var file = FileDescription()
         file.hashes = [Hash(.sha256, value: digest)].compactMap { $0 }
         // It fails when the session is over, of which `follow` tells the reason.
@@ -190,7 +190,7 @@ struct OutgoingFile: Sendable {
             defer { group.cancelAll() }
             group.addTask { await confirmed.stream.first { true } != nil }
             group.addTask {
-                _ = try await channel.waitUntilClosed()
+                try await connection.waitUntilClosed()
                 // The receiver closes the connection when it is done; its word may still be on the way.
                 try await Task.sleep(for: Self.confirmationTimeout)
                 return false

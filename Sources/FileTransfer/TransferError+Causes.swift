@@ -5,7 +5,9 @@ import XMPP
 
 extension TransferError {
     /// What the end of a session means that was not expected yet.
-    init(_ end: JingleSessionEnd, peer: JID, byteCount: Int64) {
+    ///
+    /// - Parameter isConnected: whether the bytes had a path already.
+    init(_ end: JingleSessionEnd, peer: JID, byteCount: Int64, isConnected: Bool) {
         switch end {
         case .local:
             self = .interrupted(byteCount: byteCount, "it was ended here")
@@ -20,7 +22,7 @@ extension TransferError {
         case .peer(let reason):
             switch reason?.condition {
             case .decline, .busy: self = .declined(peer, reason?.text)
-            case .cancel where byteCount == 0: self = .declined(peer, reason?.text ?? "cancelled there")
+            case .cancel where !isConnected: self = .declined(peer, reason?.text ?? "cancelled there")
             case .cancel: self = .interrupted(byteCount: byteCount, reason?.text ?? "cancelled by the peer")
             case .mediaError: self = .checksumMismatch
             case .securityError: self = .refusedAsInsecure(peer, reason?.text)
@@ -28,7 +30,7 @@ extension TransferError {
                 self = .peerUnable(peer, reason?.text ?? "it cannot use what was offered")
             case .failedTransport:
                 self = .noPath((reason?.text ?? "the peer found none").split(separator: ";").map(\.trimmedAtStart))
-            case .gone where byteCount == 0: self = .peerOffline(peer)
+            case .gone where !isConnected: self = .peerOffline(peer)
             case .connectivityError:
                 self = .interrupted(byteCount: byteCount, reason?.text ?? "the peer lost the connection")
             case .success, .gone, .timeout, .expired, .alternativeSession, nil:
@@ -56,6 +58,7 @@ extension TransferError {
         case .noPath(let reasons): self = .noPath(reasons)
         case .peerNotAuthenticated: self = .peerNotAuthenticated(peer)
         case .unavailable(let why): self = .noPath([why])
+        case .noStream: self = .interrupted(byteCount: 0, "the sender is connected but sends nothing")
         }
     }
 

@@ -58,3 +58,11 @@ enum LocalAddresses {
         return addresses
     }
 }
+
+extension ICEConfiguration {
+    /// The addresses of this host at which a peer may reach it over another protocol than ICE; none when only relays are
+    /// allowed.
+    package var directAddresses: [ICEAddress] {
+        forceRelay ? [] : LocalAddresses.list(for: self).filter { !$0.isLinkLocal }
+    }
+}

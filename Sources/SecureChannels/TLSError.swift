@@ -6,6 +6,10 @@ public enum TLSError: Error, Sendable, Hashable {
     case serverNameUnusable(String)
     /// The server's certificate is not one to trust.
     case certificateRefused(CertificateFault)
+    /// The other device presented another certificate than the one expected.
+    case peerNotAuthenticated
+    /// The other device refused our certificate.
+    case refusedByPeer
     /// The two sides cannot agree, or one broke the protocol.
     case protocolFailure(reason: String)
     /// The connection ended without the closing alert: what was received may not be all that was sent.
@@ -36,6 +40,8 @@ extension TLSError: CustomStringConvertible {
         case .serverNameUnusable(let name):
             "“\(name)” is no host name in ASCII; write an international name in its xn-- form"
         case .certificateRefused(let fault): fault.description
+        case .peerNotAuthenticated: "the peer presented another certificate than the one signalled"
+        case .refusedByPeer: "the peer refused this device's certificate"
         case .protocolFailure(let reason): "TLS failed: \(reason)"
         case .truncated: "the connection was cut off"
         }

@@ -9,6 +9,9 @@ public protocol ByteStream: AnyObject, Sendable {
     /// - Throws: `ByteStreamError`, or `CancellationError` when the calling task is cancelled.
     func read() async throws -> Block?
 
+    /// The bytes written that the peer's carrier is not known to have, as far as ours can tell.
+    var unacknowledgedByteCount: Int { get }
+
     /// Queues a block for sending; the block must not be changed afterwards.
     ///
     /// - Throws: `ByteStreamError`, or `CancellationError` when the calling task is cancelled.

@@ -20,23 +20,12 @@ public final class ICEQUICTransport: Sendable {
         case peerNotAuthenticated
         /// The agent could not be made, or was closed.
         case unavailable(String)
+        /// The peer is connected but opens no stream.
+        case noStream
     }
 
-    /// An established connection.
-    public struct Connection: Sendable {
-        /// The connection, authenticated on both sides.
-        public let channel: QUICChannel
-        fileprivate let transport: ICEQUICTransport
-        /// What it began with.
-        fileprivate let pair: ICESelectedPair
-
-        /// The path it takes now: ICE may have found a better one since it began.
-        public var path: PathReport {
-            var report = PathReport(transport.state.withLock { $0.pair } ?? pair)
-            report.roundTripTime = channel.statistics.smoothedRTT
-            return report
-        }
-    }
+    /// A stream the peer has opened, and what it belongs to.
+    public typealias AcceptedStream = (connection: any PeerConnection, contentName: String, stream: any ByteStream)
 
     /// How long after the start the first description may still wait for candidates that need a server's answer. Those
     /// that come later cost a stanza of their own, but hold nothing back.
@@ -51,26 +40,35 @@ public final class ICEQUICTransport: Sendable {
 
     private let role: JingleRole
     private let certificate: DeviceCertificate
-    private let agent: ICEAgent
+    let agent: ICEAgent
     private let takeover: SocketTakeover
+    /// Looks for TCP connections too, unless only relays are allowed.
+    let direct: DirectTCPTransport?
     private let started = ContinuousClock.now
-    private let state = Mutex(State())
+    let state = Mutex(State())
     private let candidatesChanged: (AsyncStream<Void>, AsyncStream<Void>.Continuation)
     private let gathered: (AsyncStream<Void>, AsyncStream<Void>.Continuation)
     private let outcome: (AsyncStream<Outcome>, AsyncStream<Outcome>.Continuation)
+
+    /// What both sides have agreed on for every path.
+    struct PeerParameters: Sendable {
+        var fingerprint: Fingerprint
+        var handshakeRole: FingerprintDescription.HandshakeRole
+    }
 
     private enum Outcome: Sendable {
         case selected(ICESelectedPair)
         case failed([ICEObstacle])
     }
 
-    private struct State {
+    struct State {
         var unsent: [ICECandidateDescription] = []
         var candidateCount = 0
         var isGatheringComplete = false
         var isCompletionSent = false
         var remoteCredentials: ICEUDPTransportDescription.Credentials?
         var remoteFingerprint: Fingerprint?
+        var remoteDirect: ICEQUICTransportDescription.Direct?
         var handshakeRole: FingerprintDescription.HandshakeRole?
         var pair: ICESelectedPair?
         var localSetup = FingerprintDescription.Setup.actpass
@@ -91,6 +89,12 @@ public final class ICEQUICTransport: Sendable {
             throw .unavailable("ICE cannot be started: \(error)")
         }
         takeover = SocketTakeover(isControlling: role == .initiator)
+        direct =
+            configuration.forceRelay
+            ? nil
+            : DirectTCPTransport(
+                certificate: certificate, addresses: configuration.directAddresses,
+                allowsLoopback: !configuration.localAddresses.isEmpty)
         candidatesChanged = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         gathered = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         outcome = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -142,7 +146,9 @@ public final class ICEQUICTransport: Sendable {
             await group.next()
             group.cancelAll()
         }
-        return description(withFingerprint: true)
+        var description = description(withFingerprint: true)
+        description.direct = await direct?.description()
+        return description
     }
 
     /// Waits for candidates not signalled yet, for a transport-info; `nil` when there will be no more.
@@ -165,6 +171,7 @@ public final class ICEQUICTransport: Sendable {
         if let fingerprint = remote.ice.fingerprint {
             try receive(fingerprint)
         }
+        if let direct = remote.direct { state.withLock { $0.remoteDirect = $0.remoteDirect ?? direct } }
         if let credentials = remote.ice.credentials {
             let known = state.withLock { $0.remoteCredentials }
             guard known == nil || known == credentials else {
@@ -182,14 +189,14 @@ public final class ICEQUICTransport: Sendable {
         if remote.isGatheringComplete { agent.remoteGatheringDone() }
     }
 
+    /// Ends the search for paths; the connection that was chosen goes on. Safe to call more than once.
+    public func close() {
+        direct?.close()
+        agent.close()
+    }
+
     /// Waits for ICE to find a path, connects QUIC over it, and authenticates the peer.
-    ///
-    /// - Throws: ``Failure``, `CancellationError`.
-    public func connect() async throws -> Connection {
-        let (fingerprint, handshakeRole) = state.withLock { ($0.remoteFingerprint, $0.handshakeRole) }
-        guard let fingerprint, let handshakeRole else {
-            throw Failure.unusableDescription("no fingerprint for encryption")
-        }
+    func connectOverICE(_ parameters: PeerParameters) async throws -> QUICOverICE {
         let pair = try await withThrowingTaskGroup(of: ICESelectedPair?.self) { group in
             defer { group.cancelAll() }
             group.addTask { try await self.selectedPair() }
@@ -217,19 +224,14 @@ public final class ICEQUICTransport: Sendable {
         agent.setReceiveHandler { path.deliver($0) }
         do {
             let channel = try await QUICChannel.connect(
-                role: handshakeRole == .server ? .server : .client, certificate: certificate,
-                peerFingerprint: fingerprint, path: path)
-            return Connection(channel: channel, transport: self, pair: pair)
+                role: parameters.handshakeRole == .server ? .server : .client, certificate: certificate,
+                peerFingerprint: parameters.fingerprint, path: path)
+            return QUICOverICE(channel: channel, transport: self, pair: pair)
         } catch ByteStreamError.peerNotAuthenticated {
             throw Failure.peerNotAuthenticated
         } catch let error as ByteStreamError {
             throw Failure.noPath(["ICE found a path, but QUIC did not connect over it: \(error)"])
         }
-    }
-
-    /// Ends the agent, unless a connection has taken its socket over. Safe to call more than once.
-    public func close() {
-        agent.close()
     }
 
     /// Waits for the pair to begin with: the first, but a relay only when no direct pair turns up soon after.
@@ -300,19 +302,6 @@ public final class ICEQUICTransport: Sendable {
             ice.candidates = candidates
             return ICEQUICTransportDescription(ice: ice, isGatheringComplete: state.isGatheringComplete)
         }
-    }
-}
-
-extension PathReport {
-    fileprivate init(_ pair: ICESelectedPair) {
-        let kind: Kind =
-            switch pair.path {
-            case .direct: .direct
-            case .relayed(_, let transport): .relay(turn: transport?.rawValue)
-            }
-        self.init(
-            kind: kind, ipVersion: pair.localFamily == .ipv4 ? 4 : 6, localAddress: pair.local.address.description,
-            remoteAddress: pair.remote.address.description, reasons: pair.obstacles.map(\.description))
     }
 }
 

@@ -2,8 +2,10 @@
 public struct PathReport: Sendable, Hashable, CustomStringConvertible {
     /// How the two hosts are joined.
     public enum Kind: Sendable, Hashable {
-        /// From host to host.
+        /// QUIC over UDP from host to host.
         case direct
+        /// TLS over TCP from host to host.
+        case directTCP
         /// Through a TURN server, which is reached over `udp` or `tcp`; `nil` when the relay is the peer's and how the
         /// peer reaches it is not known.
         case relay(turn: String?)
@@ -35,10 +37,11 @@ public struct PathReport: Sendable, Hashable, CustomStringConvertible {
         self.reasons = reasons
     }
 
-    /// The path in the words of the progress line, such as `direct udp` or `relay turn-tcp`.
+    /// The path in the words of the progress line, such as `direct udp`, `direct tcp` or `relay turn-tcp`.
     public var description: String {
         switch kind {
         case .direct: "direct udp"
+        case .directTCP: "direct tcp"
         case .relay(let turn?): "relay turn-\(turn)"
         case .relay(nil): "relay turn"
         }

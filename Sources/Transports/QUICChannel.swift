@@ -53,7 +53,7 @@ public final class QUICChannel: Sendable {
     /// Opens a stream for a content; waits while the peer allows no more streams.
     ///
     /// - Throws: `ByteStreamError`, `CancellationError`.
-    public func openStream(contentName: String) async throws -> QUICByteStream {
+    public func openStream(contentName: String) async throws -> BufferedByteStream {
         guard let header = StreamHeader.encode(contentName: contentName) else {
             throw ByteStreamError.closed("the content's name is too long")
         }
@@ -63,7 +63,7 @@ public final class QUICChannel: Sendable {
     /// Waits for the next stream the peer opens, and the content it belongs to. The name comes from the peer.
     ///
     /// - Throws: `ByteStreamError`, `CancellationError`.
-    public func acceptStream() async throws -> (contentName: String, stream: QUICByteStream) {
+    public func acceptStream() async throws -> (contentName: String, stream: BufferedByteStream) {
         let accepted = try await core.acceptStream()
         return (accepted.contentName, accepted.stream)
     }

@@ -4,23 +4,23 @@ internal import SecureChannels
 internal import Synchronization
 
 /// What a connection's thread and the tasks that use it share: the requests, and who waits for what.
-final class QUICChannelCore: Sendable {
+final class QUICChannelCore: ByteStreamCarrier {
     /// A request for a new stream.
     struct Opening {
         var id: UInt64
         var header: [UInt8]
-        var continuation: CheckedContinuation<QUICByteStream, any Error>
+        var continuation: CheckedContinuation<BufferedByteStream, any Error>
     }
 
     /// A stream the peer has opened, with the name in its header.
     struct Accepted: Sendable {
         var contentName: String
-        var stream: QUICByteStream
+        var stream: BufferedByteStream
     }
 
     /// What the thread takes at once.
     struct Requests {
-        var dirty: [QUICByteStream] = []
+        var dirty: [BufferedByteStream] = []
         var openings: [Opening] = []
         var close: (code: UInt64, reason: String)?
     }
@@ -75,7 +75,7 @@ final class QUICChannelCore: Sendable {
     // MARK: Tasks
 
     /// Tells the thread that a stream has work for it.
-    func enqueue(_ stream: QUICByteStream) { request { $0.dirty.append(stream) } }
+    func enqueue(_ stream: BufferedByteStream) { request { $0.dirty.append(stream) } }
 
     /// Asks for the end of the connection.
     func requestClose(code: UInt64, reason: String) {
@@ -91,7 +91,7 @@ final class QUICChannelCore: Sendable {
         }
     }
 
-    func openStream(header: [UInt8]) async throws -> QUICByteStream {
+    func openStream(header: [UInt8]) async throws -> BufferedByteStream {
         let id = newID()
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in

@@ -7,7 +7,7 @@ internal import SecureChannels
 final class QUICLoop: QUICConnectionDelegate {
     /// What the thread keeps with a stream.
     private final class Feed {
-        let stream: QUICByteStream
+        let stream: BufferedByteStream
         let engineStream: QUICStream
         /// Until the header is complete the peer's stream is known to nobody else.
         var header: StreamHeaderParser?
@@ -25,7 +25,7 @@ final class QUICLoop: QUICConnectionDelegate {
         var lastDelivery: UInt64 = 0
         var acknowledgedByteCount: UInt64 = 0
 
-        init(_ stream: QUICByteStream, _ engineStream: QUICStream) {
+        init(_ stream: BufferedByteStream, _ engineStream: QUICStream) {
             self.stream = stream
             self.engineStream = engineStream
         }
@@ -249,7 +249,7 @@ final class QUICLoop: QUICConnectionDelegate {
         if let close = requests.close { engine.close(code: close.code, reason: close.reason, now: now) }
     }
 
-    private func handle(_ stream: QUICByteStream) {
+    private func handle(_ stream: BufferedByteStream) {
         var work = stream.takeWork(&spareBlocks)
         guard let feed = feeds[stream.id] else { return }
         for block in work.blocks { engine.write(block.bytes, owner: block, to: feed.engineStream) }
@@ -277,7 +277,7 @@ final class QUICLoop: QUICConnectionDelegate {
         }
         while let opening = openings.first, let engineStream = engine.openStream() {
             openings.removeFirst()
-            let stream = QUICByteStream(id: engineStream.id, core: core)
+            let stream = BufferedByteStream(id: engineStream.id, carrier: core)
             let feed = Feed(stream, engineStream)
             adopt(feed)
             let header = HeaderBytes(opening.header)
@@ -335,7 +335,7 @@ final class QUICLoop: QUICConnectionDelegate {
     }
 
     private func welcome(_ engineStream: QUICStream) {
-        let feed = Feed(QUICByteStream(id: engineStream.id, core: core), engineStream)
+        let feed = Feed(BufferedByteStream(id: engineStream.id, carrier: core), engineStream)
         feed.header = StreamHeaderParser()
         adopt(feed)
     }

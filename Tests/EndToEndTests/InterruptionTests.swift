@@ -5,11 +5,17 @@ extension EndToEnd {
     /// What happens in the middle of a transfer, on a link slow enough to have a middle.
     @Suite("Interruptions")
     struct Interruptions {
-        private static let link = ["--delay-ms", "5", "--rate-mbit", "40"]
+        /// Whose length decides what carries the bytes.
+        enum Path: String, CaseIterable {
+            case tcp = "direct tcp"
+            case udp = "direct udp"
 
-        @Test(arguments: [SIGINT, SIGTERM])
-        func senderIsInterrupted(by signal: Int32) async throws {
-            try await transferInTheMiddle { world, file, sender, receiver in
+            var link: [String] { ["--delay-ms", self == .tcp ? "1" : "5", "--rate-mbit", "40"] }
+        }
+
+        @Test(arguments: [SIGINT, SIGTERM], Path.allCases)
+        func senderIsInterrupted(by signal: Int32, on path: Path) async throws {
+            try await transferInTheMiddle(path) { world, file, sender, receiver in
                 sender.signal(signal)
                 #expect(try await sender.exit(within: .seconds(10)).status == 130)
                 let received = try await receiver.exit(within: .seconds(15))
@@ -18,9 +24,9 @@ extension EndToEnd {
             }
         }
 
-        @Test(arguments: [SIGINT, SIGTERM])
-        func receiverIsInterrupted(by signal: Int32) async throws {
-            try await transferInTheMiddle { world, file, sender, receiver in
+        @Test(arguments: [SIGINT, SIGTERM], Path.allCases)
+        func receiverIsInterrupted(by signal: Int32, on path: Path) async throws {
+            try await transferInTheMiddle(path) { world, file, sender, receiver in
                 receiver.signal(signal)
                 #expect(try await receiver.exit(within: .seconds(10)).status == 130)
                 let sent = try await sender.exit(within: .seconds(15))
@@ -29,8 +35,27 @@ extension EndToEnd {
             }
         }
 
-        @Test func sendersFileShrinks() async throws {
-            try await transferInTheMiddle { world, file, sender, receiver in
+        /// Nobody says goodbye: the socket of a killed process is closed by its kernel. What has come can be resumed.
+        @Test func senderIsKilled() async throws {
+            try await transferInTheMiddle(.tcp) { world, file, sender, receiver in
+                sender.signal(SIGKILL)
+                let received = try await receiver.exit(within: .seconds(30))
+                #expect(received.status == 7, "\(received.messages)")
+                #expect(try world.inboxNames.allSatisfy { $0 == "big.iso.sleigh-part" })
+            }
+        }
+
+        @Test func receiverIsKilled() async throws {
+            try await transferInTheMiddle(.tcp) { world, file, sender, receiver in
+                receiver.signal(SIGKILL)
+                let sent = try await sender.exit(within: .seconds(30))
+                #expect(sent.status == 7, "\(sent.messages)")
+            }
+        }
+
+        @Test(arguments: Path.allCases)
+        func sendersFileShrinks(on path: Path) async throws {
+            try await transferInTheMiddle(path) { world, file, sender, receiver in
                 let handle = try FileHandle(forWritingTo: file)
                 try handle.truncate(atOffset: 1000)
                 try handle.close()
@@ -45,7 +70,7 @@ extension EndToEnd {
 
         /// The sender holds the file open: its name may go.
         @Test func sendersFileVanishes() async throws {
-            try await transferInTheMiddle { world, file, sender, receiver in
+            try await transferInTheMiddle(.tcp) { world, file, sender, receiver in
                 let kept = file.deletingLastPathComponent().appending(path: "kept")
                 try FileManager.default.linkItem(at: file, to: kept)
                 try FileManager.default.removeItem(at: file)
@@ -58,13 +83,14 @@ extension EndToEnd {
 
         /// Starts a transfer of some ten seconds and hands over once the receiver has begun to write.
         private func transferInTheMiddle(
-            _ body: (World, URL, Program, Program) async throws -> Void
+            _ path: Path, _ body: (World, URL, Program, Program) async throws -> Void
         ) async throws {
-            try await World.with(.link, link: Self.link) { world in
+            try await World.with(.link, link: path.link) { world in
                 let file = try world.makeFile(byteCount: 40 << 20)
                 let receiver = try await world.receiver()
-                let sender = try world.sender(of: [file])
+                let sender = try world.sender(of: [file], ["-v"])
                 try await world.waitForPart(of: file, from: sender)
+                #expect(sender.messages.contains(path.rawValue), "\(sender.messages)")
                 try await body(world, file, sender, receiver)
             }
         }

@@ -15,8 +15,11 @@ extension EndToEnd {
         private static let byteCount = 16 << 20
 
         @Test(arguments: [
-            PathCase(topology: .lan, path: "direct udp"),
-            PathCase(topology: .oneNAT, path: "direct udp"),
+            PathCase(topology: .lan, path: "direct tcp"),
+            PathCase(topology: .lanWithoutTCP, path: "direct udp"),
+            PathCase(topology: .lanWithoutUDP, path: "direct tcp"),
+            // The host on the public network can be dialled, and is near.
+            PathCase(topology: .oneNAT, path: "direct tcp"),
             PathCase(topology: .twoNATs, path: "direct udp"),
             PathCase(topology: .symmetric, path: "relay turn-udp"),
             PathCase(topology: .udpBlocked, path: "relay turn-tcp"),

@@ -215,7 +215,7 @@ import Transports
                 return path
             }
         }
-        var streams: [QUICByteStream] = []
+        var streams: [BufferedByteStream] = []
         for index in 0..<4 { streams.append(try await pair.client.openStream(contentName: "\(index)")) }
         for path in paths.withLock({ $0 }) { path.isCut.store(true, ordering: .relaxed) }
         let block = pool.take()
@@ -290,7 +290,7 @@ import Transports
         #expect(try await server.waitUntilClosed() == .peer(code: 0, reason: ""))
     }
 
-    private func send(_ bytes: [UInt8], on stream: QUICByteStream) async throws {
+    private func send(_ bytes: [UInt8], on stream: BufferedByteStream) async throws {
         try await stream.writeAll(bytes, pool: pool)
         try await stream.finish()
     }

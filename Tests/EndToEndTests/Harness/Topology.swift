@@ -1,6 +1,8 @@
 /// What stands between the two hosts and the server; `Scripts/network` builds it and says what each is.
 enum Topology: String, Sendable {
     case lan
+    case lanWithoutTCP = "lan-no-tcp"
+    case lanWithoutUDP = "lan-no-udp"
     case oneNAT = "one-nat"
     case twoNATs = "two-nats"
     case symmetric

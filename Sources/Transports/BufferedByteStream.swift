@@ -1,11 +1,19 @@
-internal import SecureChannels
 internal import Synchronization
 
-/// One stream of a ``QUICChannel``.
+/// What carries the bytes of streams, on a thread of its own.
+protocol ByteStreamCarrier: AnyObject, Sendable {
+    /// How many consumed bytes are worth waking the thread for.
+    var creditThreshold: Int { get }
+
+    /// Tells the thread that a stream has work for it.
+    func enqueue(_ stream: BufferedByteStream)
+}
+
+/// A stream between the tasks that use it and the thread that carries its bytes, with a bounded buffer each way.
 ///
 /// Cancelling a read or a write leaves the stream usable; whoever gives a stream up calls ``reset(code:)``.
-public final class QUICByteStream: ByteStream {
-    /// What the connection's thread must do for a stream.
+public final class BufferedByteStream: ByteStream {
+    /// What the carrier's thread must do for a stream.
     struct Work {
         var blocks: [Block] = []
         var creditByteCount = 0
@@ -67,19 +75,23 @@ public final class QUICByteStream: ByteStream {
         var isResetHandedOver = false
     }
 
-    /// The identifier of the stream in its connection.
+    /// The identifier of the stream to its carrier.
     let id: Int64
 
     private let state = Mutex(State())
-    private let core: QUICChannelCore
-
+    private let carrier: any ByteStreamCarrier
     /// A write waits above this, and goes on when the buffer is below the second figure.
-    static let highWater = 24 << 20
-    static let lowWater = 22 << 20
+    private let highWater: Int
+    private let lowWater: Int
 
-    init(id: Int64, core: QUICChannelCore) {
+    /// Creates a stream.
+    ///
+    /// - Parameter highWater: how many written bytes may wait for their acknowledgement.
+    init(id: Int64, carrier: any ByteStreamCarrier, highWater: Int = 24 << 20) {
         self.id = id
-        self.core = core
+        self.carrier = carrier
+        self.highWater = highWater
+        lowWater = highWater - highWater / 12
     }
 
     // MARK: ByteStream
@@ -107,7 +119,7 @@ public final class QUICByteStream: ByteStream {
                     }
                     state.creditByteCount += block.count
                     let isLast = state.incoming.isEmpty && (state.isEnd || state.receiveError != nil)
-                    let isMuch = state.creditByteCount >= core.creditThreshold
+                    let isMuch = state.creditByteCount >= carrier.creditThreshold
                     let needsLoop = (isMuch || isLast) && !state.isDirty
                     if needsLoop { state.isDirty = true }
                     return .block(block, needsLoop: needsLoop)
@@ -118,7 +130,7 @@ public final class QUICByteStream: ByteStream {
             }
             switch step {
             case .block(let block, let needsLoop):
-                if needsLoop { core.enqueue(self) }
+                if needsLoop { carrier.enqueue(self) }
                 return block
             case .end: return nil
             case .fail(let error): throw error
@@ -127,10 +139,18 @@ public final class QUICByteStream: ByteStream {
         }
     }
 
+    /// Gives a block back that was read, to be read again.
+    func putBack(_ block: Block) {
+        state.withLock { state in
+            state.incoming.insert(block, at: state.incomingIndex)
+            state.creditByteCount -= block.count
+        }
+    }
+
     /// The bytes written that the peer has not acknowledged yet.
     public var unacknowledgedByteCount: Int { state.withLock { $0.bufferedByteCount } }
 
-    /// Queues a block; waits while 24 MiB are unacknowledged.
+    /// Queues a block; waits while too much is unacknowledged.
     public func write(_ block: Block) async throws {
         try Task.checkCancellation()
         guard block.count > 0 else { return }
@@ -143,7 +163,7 @@ public final class QUICByteStream: ByteStream {
             defer { state.isDirty = true }
             return !state.isDirty
         }
-        if isNew { core.enqueue(self) }
+        if isNew { carrier.enqueue(self) }
     }
 
     /// Ends our direction and waits until the peer has acknowledged everything.
@@ -155,7 +175,7 @@ public final class QUICByteStream: ByteStream {
             defer { state.isDirty = true }
             return !state.isDirty
         }
-        if isNew { core.enqueue(self) }
+        if isNew { carrier.enqueue(self) }
         try await wait(.finish) { state in
             if state.isSendFinished { return .success(()) }
             if let error = state.sendError { return .failure(error) }
@@ -172,10 +192,10 @@ public final class QUICByteStream: ByteStream {
             return !state.isDirty
         }
         fail(send: .reset(code: code), receive: .reset(code: code), dropsData: true)
-        if isNew { core.enqueue(self) }
+        if isNew { carrier.enqueue(self) }
     }
 
-    // MARK: The connection's thread
+    // MARK: The carrier's thread
 
     /// Takes what is to be done; `spare` is an empty array whose memory is used again.
     func takeWork(_ spare: inout [Block]) -> Work {
@@ -235,7 +255,7 @@ public final class QUICByteStream: ByteStream {
                 state.isSendFinished = true
                 finish = state.waiters.finish.take()
             }
-            return (state.bufferedByteCount <= Self.lowWater ? state.waiters.write.take() : nil, finish)
+            return (state.bufferedByteCount <= lowWater ? state.waiters.write.take() : nil, finish)
         }
         write?.resume()
         finish?.resume()
@@ -285,11 +305,11 @@ public final class QUICByteStream: ByteStream {
     }
 
     private func waitForRoom() async throws {
-        let isFull = state.withLock { $0.bufferedByteCount >= Self.highWater && $0.sendError == nil }
+        let isFull = state.withLock { $0.bufferedByteCount >= highWater && $0.sendError == nil }
         guard isFull else { return }
         try await wait(.write) { state in
             if let error = state.sendError { return .failure(error) }
-            return state.bufferedByteCount <= Self.lowWater ? .success(()) : nil
+            return state.bufferedByteCount <= lowWater ? .success(()) : nil
         }
     }
 
@@ -314,7 +334,7 @@ public final class QUICByteStream: ByteStream {
                 }
                 switch step {
                 case .resume(let result): continuation.resume(with: result)
-                case .wait(let needsLoop): if needsLoop { core.enqueue(self) }
+                case .wait(let needsLoop): if needsLoop { carrier.enqueue(self) }
                 }
             }
         } onCancel: {

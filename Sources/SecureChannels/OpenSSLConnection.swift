@@ -1,0 +1,134 @@
+internal import COpenSSL
+
+/// Owns one OpenSSL connection and the two memory buffers between it and the network.
+final class OpenSSLConnection {
+    /// What a look for plaintext came to.
+    enum Reading {
+        case bytes(Int)
+        /// More must come from the network first.
+        case wait
+        /// The peer has ended its direction in order.
+        case end
+        case failure
+    }
+
+    /// What a step of the handshake came to.
+    enum Handshake {
+        case done
+        case wait
+        case failure
+    }
+
+    let ssl: OpaquePointer
+    private let networkIn: OpaquePointer
+    private let networkOut: OpaquePointer
+
+    init?(context: OpaquePointer) {
+        guard let ssl = SSL_new(context) else { return nil }
+        guard let networkIn = BIO_new(BIO_s_mem()), let networkOut = BIO_new(BIO_s_mem()) else {
+            SSL_free(ssl)
+            return nil
+        }
+        sleigh_BIO_set_mem_eof_return(networkIn, -1)
+        sleigh_BIO_set_mem_eof_return(networkOut, -1)
+        SSL_set_bio(ssl, networkIn, networkOut)
+        self.ssl = ssl
+        self.networkIn = networkIn
+        self.networkOut = networkOut
+    }
+
+    deinit { SSL_free(ssl) }
+
+    /// Sets what callbacks find with ``owner(of:as:)``; it must outlive the connection.
+    func setOwner(_ owner: AnyObject) {
+        SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(owner).toOpaque())
+    }
+
+    /// The owner of the connection that OpenSSL verifies a certificate for.
+    static func owner<Owner: AnyObject>(of store: OpaquePointer?, as _: Owner.Type) -> Owner? {
+        guard let ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()),
+            let owner = SSL_get_ex_data(OpaquePointer(ssl), 0)
+        else { return nil }
+        return Unmanaged<Owner>.fromOpaque(owner).takeUnretainedValue()
+    }
+
+    /// Takes bytes from the network.
+    func feed(_ bytes: UnsafeRawBufferPointer) {
+        guard let start = bytes.baseAddress, !bytes.isEmpty else { return }
+        // A memory BIO takes everything there is.
+        BIO_write(networkIn, start, Int32(bytes.count))
+    }
+
+    func handshake() -> Handshake {
+        ERR_clear_error()
+        let result = SSL_do_handshake(ssl)
+        if result == 1 { return .done }
+        return SSL_get_error(ssl, result) == SSL_ERROR_WANT_READ ? .wait : .failure
+    }
+
+    /// Decrypts as much of one record as fits.
+    func read(into buffer: UnsafeMutableRawBufferPointer) -> Reading {
+        ERR_clear_error()
+        var count = 0
+        let result = SSL_read_ex(ssl, buffer.baseAddress, buffer.count, &count)
+        if result == 1 { return .bytes(count) }
+        switch SSL_get_error(ssl, result) {
+        case SSL_ERROR_WANT_READ: return .wait
+        case SSL_ERROR_ZERO_RETURN: return .end
+        default: return .failure
+        }
+    }
+
+    /// Encrypts bytes; `false` is a failure.
+    func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard let start = bytes.baseAddress, !bytes.isEmpty else { return true }
+        ERR_clear_error()
+        var count = 0
+        // A memory BIO takes everything there is, so a write is never partial.
+        return SSL_write_ex(ssl, start, bytes.count, &count) == 1 && count == bytes.count
+    }
+
+    /// Writes the alert that ends our direction.
+    func shutdown() {
+        ERR_clear_error()
+        SSL_shutdown(ssl)
+    }
+
+    /// How many bytes wait to be sent over the network.
+    var outputByteCount: Int { BIO_ctrl_pending(networkOut) }
+
+    /// Moves bytes to send into `buffer` and returns how many.
+    func takeOutput(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+        guard !buffer.isEmpty else { return 0 }
+        return max(0, Int(BIO_read(networkOut, buffer.baseAddress, Int32(clamping: buffer.count))))
+    }
+
+    /// The protocol agreed on (RFC 7301).
+    var applicationProtocol: String? {
+        var start: UnsafePointer<UInt8>?
+        var count: UInt32 = 0
+        SSL_get0_alpn_selected(ssl, &start, &count)
+        guard let start, count > 0 else { return nil }
+        return String(decoding: UnsafeBufferPointer(start: start, count: Int(count)), as: UTF8.self)
+    }
+
+    /// Offers protocols, most wanted first.
+    func offer(_ protocols: [String]) -> Bool {
+        guard !protocols.isEmpty else { return true }
+        let list = protocols.flatMap { [UInt8(clamping: $0.utf8.count)] + Array($0.utf8) }
+        return SSL_set_alpn_protos(ssl, list, UInt32(list.count)) == 0
+    }
+
+    /// Whether the last failure was the peer's refusal of our certificate.
+    static var isCertificateRefused: Bool { sleigh_is_certificate_alert() == 1 }
+
+    /// The reason of OpenSSL's most recent error.
+    static func lastReason() -> String {
+        var reason = "the other side broke off"
+        while true {
+            let code = ERR_get_error()
+            if code == 0 { return reason }
+            if let text = ERR_reason_error_string(code) { reason = String(cString: text) }
+        }
+    }
+}

@@ -1,0 +1,254 @@
+// Which path carries a content, as Wire/ICE-QUIC.md describes it.
+internal import ICE
+internal import Jingle
+internal import SecureChannels
+internal import Synchronization
+
+extension ICEQUICTransport {
+    /// How long the peer may take to open its stream.
+    private static let openingTimeout = Duration.seconds(30)
+    /// How long a TCP connection may take to be ready here after the peer has given UDP up for it.
+    private static let replacementPatience = Duration.seconds(1)
+
+    /// What happens while a path is being chosen.
+    private enum Arrival: Sendable {
+        case udp(Result<QUICOverICE, any Error>)
+        case tcp(DirectTCPConnection)
+        case timer
+    }
+
+    /// What happens while a stream is being waited for.
+    private enum Opening: Sendable {
+        case connected(Result<any PeerConnection, any Error>)
+        case stream(AcceptedStream)
+        case ended(any Error)
+        case tooLate
+        case timer
+    }
+
+    /// The connections that may open a stream, and why there may be none.
+    private struct Openings {
+        let mayHaveTCP: Bool
+        let start = ContinuousClock.now
+        var liveCount = 0
+        var hadAny = false
+        var last: (error: any Error, at: ContinuousClock.Instant)?
+
+        init(mayHaveTCP: Bool) { self.mayHaveTCP = mayHaveTCP }
+
+        /// Counts a connection; says whether it is the first.
+        mutating func addConnection() -> Bool {
+            liveCount += 1
+            defer { hadAny = true }
+            return !hadAny
+        }
+
+        mutating func endConnection(_ error: any Error) {
+            liveCount -= 1
+            note(error)
+        }
+
+        mutating func note(_ error: any Error) { last = (error, .now) }
+
+        /// Why no stream will come, and from when on that is certain: the peer may just have given a path up for a TCP
+        /// connection that is about to be ready here.
+        var failure: (error: any Error, end: ContinuousClock.Instant)? {
+            guard liveCount == 0, let last else { return nil }
+            return (
+                last.error,
+                mayHaveTCP ? max(start + PathChoice.dialPatience, last.at + replacementPatience) : last.at
+            )
+        }
+    }
+
+    /// Connects over every path there is, and returns the one to open a stream on. For the side that opens it; the others
+    /// are closed.
+    ///
+    /// - Throws: ``Failure``, `CancellationError`.
+    public func connect() async throws -> any PeerConnection {
+        let parameters = try startDirect()
+        return try await withThrowingTaskGroup(of: Arrival.self) { group in
+            defer { group.cancelAll() }
+            group.addTask {
+                do {
+                    return .udp(.success(try await self.connectOverICE(parameters)))
+                } catch {
+                    return .udp(.failure(error))
+                }
+            }
+            if let direct {
+                group.addTask {
+                    // The first is as good as any: they differ in the address family, or in who dialled.
+                    for await connection in direct.connections { return .tcp(connection) }
+                    return .timer
+                }
+            }
+            var choice = PathChoice(mayHaveTCP: mayHaveTCP, start: .now)
+            var udp: Result<QUICOverICE, any Error>?
+            var tcp: DirectTCPConnection?
+            while true {
+                switch choice.verdict(at: .now) {
+                case .takeTCP:
+                    guard let tcp else { throw CancellationError() }
+                    return take(tcp, inPlaceOf: udp)
+                case .takeUDP:
+                    guard var connection = try udp?.get() else { throw CancellationError() }
+                    connection.reasons = reasonsAgainst(tcp)
+                    direct?.close()
+                    return connection
+                case .giveUp: throw failure(of: udp)
+                case .wait(let end):
+                    if let end {
+                        group.addTask {
+                            try? await Task.sleep(until: end)
+                            return .timer
+                        }
+                    }
+                }
+                switch try await group.next() {
+                case .udp(let result):
+                    udp = result
+                    choice.udp = try Self.udp(result)
+                case .tcp(let connection):
+                    tcp = connection
+                    choice.tcp = PathChoice.TCP(roundTripTime: connection.minimumRoundTripTime, since: .now)
+                case .timer: break
+                case nil: throw CancellationError()
+                }
+                try Task.checkCancellation()
+            }
+        }
+    }
+
+    /// Connects over every path there is, and waits for the peer to open a stream on one of them; the others are closed.
+    /// The name comes from the peer.
+    ///
+    /// - Throws: ``Failure``, `ByteStreamError`, `CancellationError`.
+    public func acceptStream() async throws -> AcceptedStream {
+        let parameters = try startDirect()
+        let accepted = try await withThrowingTaskGroup(of: Opening.self) { group in
+            defer { group.cancelAll() }
+            group.addTask {
+                do {
+                    return .connected(.success(try await self.connectOverICE(parameters)))
+                } catch {
+                    return .connected(.failure(error))
+                }
+            }
+            group.addTask { await self.nextDirectConnection() }
+            var openings = Openings(mayHaveTCP: mayHaveTCP)
+            while let opening = try await group.next() {
+                try Task.checkCancellation()
+                switch opening {
+                case .stream(let accepted): return accepted
+                case .connected(.success(let connection)):
+                    if connection is DirectTCPConnection { group.addTask { await self.nextDirectConnection() } }
+                    group.addTask { await Self.stream(of: connection) }
+                    if openings.addConnection() {
+                        group.addTask { await Self.wait(until: .now + Self.openingTimeout, then: .tooLate) }
+                    }
+                case .connected(.failure(let error)):
+                    if case Failure.peerNotAuthenticated = error { throw error }
+                    openings.note(error)
+                case .ended(let error): openings.endConnection(error)
+                case .tooLate: throw Failure.noStream
+                case .timer: break
+                }
+                if let (error, end) = openings.failure {
+                    guard ContinuousClock.now < end else { throw error }
+                    group.addTask { await Self.wait(until: end, then: .timer) }
+                }
+            }
+            throw CancellationError()
+        }
+        if let connection = accepted.connection as? DirectTCPConnection {
+            direct?.close(except: connection)
+            agent.close()
+        } else {
+            direct?.close()
+        }
+        return accepted
+    }
+
+    /// Whether TCP is tried from here; a peer that names no address does not dial either.
+    private var mayHaveTCP: Bool { direct != nil && state.withLock { $0.remoteDirect } != nil }
+
+    private func nextDirectConnection() async -> Opening {
+        guard let direct else { return .timer }
+        for await connection in direct.connections { return .connected(.success(connection)) }
+        return .timer
+    }
+
+    private static func stream(of connection: any PeerConnection) async -> Opening {
+        do {
+            let (name, stream) = try await connection.acceptStream()
+            return .stream((connection, name, stream))
+        } catch {
+            return .ended(error)
+        }
+    }
+
+    private static func wait(until end: ContinuousClock.Instant, then opening: Opening) async -> Opening {
+        try? await Task.sleep(until: end)
+        return opening
+    }
+
+    /// The parameters of every path; begins to look for TCP connections.
+    private func startDirect() throws(Failure) -> PeerParameters {
+        let (fingerprint, handshakeRole, remote) = state.withLock {
+            ($0.remoteFingerprint, $0.handshakeRole, $0.remoteDirect)
+        }
+        guard let fingerprint, let handshakeRole else {
+            throw Failure.unusableDescription("no fingerprint for encryption")
+        }
+        direct?.start(
+            role: handshakeRole == .server ? .server : .client, peerFingerprint: fingerprint, remote: remote)
+        return PeerParameters(fingerprint: fingerprint, handshakeRole: handshakeRole)
+    }
+
+    private func take(
+        _ connection: DirectTCPConnection, inPlaceOf udp: Result<QUICOverICE, any Error>?
+    ) -> any PeerConnection {
+        direct?.close(except: connection)
+        agent.close()
+        guard connection.minimumRoundTripTime > PathChoice.shortRoundTrip else { return connection }
+        switch udp {
+        case .success(let relayed): connection.explain(relayed.path.reasons)
+        case .failure(let error): connection.explain(Self.reasons(of: error))
+        case nil: connection.explain(["ICE found no path in time"])
+        }
+        return connection
+    }
+
+    private func reasonsAgainst(_ tcp: DirectTCPConnection?) -> [String] {
+        guard let direct, mayHaveTCP else { return [] }
+        if let tcp { return ["the round trip is too long for TCP: \(tcp.minimumRoundTripTime)"] }
+        return [
+            "no TCP connection: "
+                + (direct.obstacles.isEmpty ? "none in time" : direct.obstacles.joined(separator: ", "))
+        ]
+    }
+
+    /// Why there is no path at all.
+    private func failure(of udp: Result<QUICOverICE, any Error>?) -> any Error {
+        guard case .failure(let error)? = udp else { return CancellationError() }
+        guard case Failure.noPath(let reasons) = error else { return error }
+        return Failure.noPath(reasons + reasonsAgainst(nil))
+    }
+
+    private static func udp(_ result: Result<QUICOverICE, any Error>) throws -> PathChoice.UDP {
+        switch result {
+        case .success(let connection) where connection.isRelayed: return .relayed(since: .now)
+        case .success(let connection):
+            return .direct(roundTripTime: connection.minimumRoundTripTime, since: .now)
+        // Whoever has another certificate than the one signalled is not to be met on another path either.
+        case .failure(Failure.peerNotAuthenticated): throw Failure.peerNotAuthenticated
+        case .failure: return .failed
+        }
+    }
+
+    private static func reasons(of error: any Error) -> [String] {
+        if case Failure.noPath(let reasons) = error { return reasons }
+        return ["no UDP path: \(error)"]
+    }
+}

@@ -1,0 +1,30 @@
+/// A connection to one authenticated peer, with streams, whatever carries it.
+public protocol PeerConnection: Sendable {
+    /// The path it takes now.
+    var path: PathReport { get }
+
+    /// Opens a stream for a content.
+    ///
+    /// - Throws: `ByteStreamError`, `CancellationError`.
+    func openStream(contentName: String) async throws -> any ByteStream
+
+    /// Waits for the next stream the peer opens, and the content it belongs to. The name comes from the peer.
+    ///
+    /// - Throws: `ByteStreamError`, `CancellationError`.
+    func acceptStream() async throws -> (contentName: String, stream: any ByteStream)
+
+    /// Ends the connection, and returns when the peer has been told or has had the time to learn it.
+    ///
+    /// - Parameter code: 0 when all is done; otherwise streams that are still open are aborted with it.
+    func close(code: UInt64) async
+
+    /// Waits until the peer has ended the connection, or it is over otherwise.
+    ///
+    /// - Throws: `CancellationError`.
+    func waitUntilClosed() async throws
+}
+
+extension PeerConnection {
+    /// Ends the connection when all is done.
+    public func close() async { await close(code: 0) }
+}

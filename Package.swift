@@ -32,7 +32,6 @@ let package = Package(
             name: "CNGTCP2", pkgConfig: "libngtcp2_crypto_gnutls",
             providers: [.apt(["libngtcp2-dev", "libngtcp2-crypto-gnutls-dev", "libgnutls28-dev"])]),
         .systemLibrary(name: "CResolver"),
-        .systemLibrary(name: "CDatagram"),
         .systemLibrary(name: "CLinux"),
 
         .target(name: "XML", dependencies: ["CXML2"], swiftSettings: settings),
@@ -43,7 +42,7 @@ let package = Package(
         .target(
             name: "Transports",
             dependencies: [
-                "Jingle", "XMPP", "XML", "SecureChannels", "ICE", "CDatagram", "CLinux", nio("NIOCore"),
+                "Jingle", "XMPP", "XML", "SecureChannels", "ICE", "CLinux", nio("NIOCore"),
                 nio("NIOPosix"),
             ],
             swiftSettings: settings),
@@ -80,7 +79,7 @@ let package = Package(
 
         // Measures rate and CPU time of one QUIC connection, memory to memory.
         .executableTarget(
-            name: "QUICBenchmark", dependencies: ["Transports", "SecureChannels", "CDatagram"],
+            name: "QUICBenchmark", dependencies: ["Transports", "SecureChannels", "CLinux"],
             path: "Tests/QUICBenchmark", swiftSettings: settings),
 
         .testTarget(name: "XMLTests", dependencies: ["XML"], swiftSettings: settings),
@@ -92,7 +91,7 @@ let package = Package(
         .testTarget(
             name: "TransportsTests",
             dependencies: [
-                "Transports", "SecureChannels", "ICE", "Jingle", "XMPP", "XML", "CDatagram", nio("NIOCore"),
+                "Transports", "SecureChannels", "ICE", "Jingle", "XMPP", "XML", "CLinux", nio("NIOCore"),
                 nio("NIOPosix"),
             ],
             swiftSettings: settings),

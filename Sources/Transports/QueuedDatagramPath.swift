@@ -1,4 +1,4 @@
-internal import CDatagram
+internal import CLinux
 internal import Glibc
 internal import Synchronization
 

@@ -1,4 +1,4 @@
-import CDatagram
+import CLinux
 import SecureChannels
 import Synchronization
 import Testing

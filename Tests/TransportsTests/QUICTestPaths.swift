@@ -1,4 +1,4 @@
-import CDatagram
+import CLinux
 import Glibc
 import SecureChannels
 import Synchronization

@@ -1,5 +1,5 @@
 public import XML
-public import XMPP
+internal import XMPP
 
 /// How the stream to the account's server came about.
 public struct StreamDescription: Sendable, Hashable {

@@ -1,5 +1,5 @@
 internal import XML
-public import XMPP
+internal import XMPP
 
 extension XMPPClient {
     /// How many of the server's components are asked what they are.

@@ -85,16 +85,7 @@ public actor IncomingRequests {
         }
         try? await service.client.sendDirectedPresence(to: peer)
         await answer(key) { $0.proceed() }
-        let offer = try await withThrowingTaskGroup { group in
-            group.addTask { await offers.first { _ in true } }
-            group.addTask {
-                try await Task.sleep(for: Self.sessionTimeout)
-                return nil
-            }
-            defer { group.cancelAll() }
-            return try await group.next() ?? nil
-        }
-        try Task.checkCancellation()
+        let offer = try await offers.first(within: Self.sessionTimeout)
         guard let offer else { throw TransferError.withdrawn(peer) }
         return offer
     }

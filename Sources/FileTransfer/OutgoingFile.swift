@@ -97,17 +97,10 @@ struct OutgoingFile: Sendable {
 
     /// Waits for the peer's acceptance, and returns what it wants of the file.
     private func acceptance() async throws -> FileDescription.Range {
-        try await withThrowingTaskGroup(of: FileDescription.Range?.self) { group in
-            defer { group.cancelAll() }
-            group.addTask { await accepted.stream.first { _ in true } }
-            group.addTask {
-                try await Task.sleep(for: Self.answerTimeout)
-                return nil
-            }
-            if let range = try await group.next() ?? nil { return range }
-            try Task.checkCancellation()
+        guard let range = try await accepted.stream.first(within: Self.answerTimeout) else {
             throw TransferError.notAnswered(session.peer)
         }
+        return range
     }
 
     private func transfer() async throws -> TransferSummary {

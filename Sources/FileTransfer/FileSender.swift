@@ -67,12 +67,12 @@ public struct FileSender: Sendable {
     }
 
     private func offer(
-        _ source: FileSource, _ file: FileDescription, _ description: ICEQUICTransportDescription, to device: JID,
+        _ source: FileSource, _ file: FileDescription, _ description: ContentTransport, to device: JID,
         sid: String, _ transport: ICEQUICTransport, _ started: ContinuousClock.Instant
     ) async throws -> TransferSummary {
         let content = Content(
             ContentID(creator: .initiator, name: "file"), senders: .initiator, description: .fileTransfer(file),
-            transport: .iceQUIC(description))
+            transport: description)
         let session: JingleSessionHandle
         do {
             session = try await service.host.initiate([content], sid: sid, to: device)

@@ -18,7 +18,7 @@ struct IncomingFile: Sendable {
     private let session: JingleSessionHandle
     private let content: Content
     private let file: FileDescription
-    private let remote: ICEQUICTransportDescription
+    private let remote: ContentTransport
     private let folder: DestinationFolder
     private let existing: ExistingFile
     private let started: ContinuousClock.Instant
@@ -43,7 +43,7 @@ struct IncomingFile: Sendable {
         self.started = started
         self.report = report
         for content in offer.contents where content.direction == .initiator {
-            guard let file = content.file, case .iceQUIC(let remote)? = content.transport else { continue }
+            guard let file = content.file, let remote = content.transport, case .iceQUIC = remote else { continue }
             self.content = content
             self.file = file
             self.remote = remote
@@ -83,7 +83,7 @@ struct IncomingFile: Sendable {
                 group.addTask {
                     while let info = await transport.nextTransportInfo() {
                         // It fails when the session is over, of which `follow` tells the reason.
-                        let sent: Void? = try? await session.sendTransportInfo(content.id, .iceQUIC(info))
+                        let sent: Void? = try? await session.sendTransportInfo(content.id, info)
                         guard sent != nil else { break }
                     }
                     return nil
@@ -105,7 +105,7 @@ struct IncomingFile: Sendable {
         try await session.accept([
             Content(
                 content.id, senders: .initiator, description: .fileTransfer(answer),
-                transport: .iceQUIC(await transport.localDescription()))
+                transport: await transport.localDescription())
         ])
         report(.accepted(by: service.client.address))
     }
@@ -115,7 +115,7 @@ struct IncomingFile: Sendable {
     private func follow(_ transport: ICEQUICTransport) async throws {
         for await event in session.events {
             switch event {
-            case .transportInfo(content.id, .iceQUIC(let remote)):
+            case .transportInfo(content.id, let remote):
                 try transport.receive(remote)
             case .checksum(content.id, let file):
                 if let hash = file.hashes.first(where: { $0.algorithm == .sha256 }) {
@@ -144,7 +144,7 @@ struct IncomingFile: Sendable {
     private func transfer(
         over transport: ICEQUICTransport, into sink: FileSink
     ) async throws -> (TransferSummary, ReceivedFile) {
-        let (connection, name, stream): ICEQUICTransport.AcceptedStream
+        let (connection, name, stream): AcceptedStream
         do {
             (connection, name, stream) = try await transport.acceptStream()
         } catch let error as ByteStreamError {

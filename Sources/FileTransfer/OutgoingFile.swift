@@ -50,7 +50,7 @@ struct OutgoingFile: Sendable {
             group.addTask {
                 while let info = await transport.nextTransportInfo() {
                     // It fails when the session is over, of which `follow` tells the reason.
-                    guard (try? await session.sendTransportInfo(content, .iceQUIC(info))) != nil else { break }
+                    guard (try? await session.sendTransportInfo(content, info)) != nil else { break }
                 }
                 return nil
             }
@@ -66,13 +66,13 @@ struct OutgoingFile: Sendable {
         for await event in session.events {
             switch event {
             case .accepted(let contents):
-                guard let answer = contents.first(where: { $0.id == content }),
-                    case .iceQUIC(let remote)? = answer.transport
-                else { throw TransferError.protocolViolation("the answer holds no transport for the file") }
+                guard let answer = contents.first(where: { $0.id == content }), let remote = answer.transport else {
+                    throw TransferError.protocolViolation("the answer holds no transport for the file")
+                }
                 try transport.receive(remote)
                 report(.accepted(by: session.peer))
                 accepted.continuation.yield(answer.file?.range ?? FileDescription.Range())
-            case .transportInfo(content, .iceQUIC(let remote)):
+            case .transportInfo(content, let remote):
                 try transport.receive(remote)
             case .received(content):
                 confirmed.continuation.yield()

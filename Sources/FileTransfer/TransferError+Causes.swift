@@ -44,7 +44,7 @@ extension TransferError {
     /// What an error of the parts below means to the user.
     static func cause(of error: any Error, peer: JID) -> any Error {
         switch error {
-        case let failure as ICEQUICTransport.Failure: TransferError(failure, peer: peer)
+        case let failure as TransportFailure: TransferError(failure, peer: peer)
         case JingleCommandError.outOfOrder: TransferError.withdrawn(peer)
         case let error as JingleCommandError: TransferError.protocolViolation("\(error)")
         default: error
@@ -52,7 +52,7 @@ extension TransferError {
     }
 
     /// What it means that there is no connection.
-    init(_ failure: ICEQUICTransport.Failure, peer: JID) {
+    init(_ failure: TransportFailure, peer: JID) {
         switch failure {
         case .unusableDescription(let what): self = .protocolViolation("the peer signalled \(what)")
         case .noPath(let reasons): self = .noPath(reasons)

@@ -52,6 +52,10 @@ public enum ContentDescription: Sendable, Hashable {
 public enum ContentTransport: Sendable, Hashable {
     /// Our own transport for UDP and direct TCP.
     case iceQUIC(ICEQUICTransportDescription)
+    /// SOCKS5 bytestreams (XEP-0260).
+    case socks5(SOCKS5TransportDescription)
+    /// In-band bytestreams (XEP-0261).
+    case inBand(InBandTransportDescription)
     /// Any other transport, as received.
     case unknown(XMLElement)
 
@@ -60,14 +64,20 @@ public enum ContentTransport: Sendable, Hashable {
     /// - Throws: `JingleSyntaxError` when a known transport breaks its specification.
     public init(_ element: XMLElement) throws(JingleSyntaxError) {
         self =
-            element.namespace == ICEQUICTransportDescription.namespace
-            ? .iceQUIC(try ICEQUICTransportDescription(element)) : .unknown(element)
+            switch element.namespace {
+            case ICEQUICTransportDescription.namespace: .iceQUIC(try ICEQUICTransportDescription(element))
+            case SOCKS5TransportDescription.namespace: .socks5(try SOCKS5TransportDescription(element))
+            case InBandTransportDescription.namespace: .inBand(try InBandTransportDescription(element))
+            default: .unknown(element)
+            }
     }
 
     /// The `<transport/>` element.
     public var element: XMLElement {
         switch self {
         case .iceQUIC(let transport): transport.element
+        case .socks5(let transport): transport.element
+        case .inBand(let transport): transport.element
         case .unknown(let element): element
         }
     }
@@ -76,6 +86,8 @@ public enum ContentTransport: Sendable, Hashable {
     public var namespace: String {
         switch self {
         case .iceQUIC: ICEQUICTransportDescription.namespace
+        case .socks5: SOCKS5TransportDescription.namespace
+        case .inBand: InBandTransportDescription.namespace
         case .unknown(let element): element.namespace
         }
     }

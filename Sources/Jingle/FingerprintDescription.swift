@@ -108,6 +108,16 @@ public struct FingerprintDescription: Sendable, Hashable {
         self.setup = setup
     }
 
+    /// Reads the fingerprint among the children of a `<transport/>` element, if there is one.
+    ///
+    /// - Throws: `JingleSyntaxError` when there are several, or it is malformed.
+    init?(within transport: XMLElement) throws(JingleSyntaxError) {
+        let found = transport.all("fingerprint", namespace: Self.namespace)
+        guard found.count <= 1 else { throw .tooMany("fingerprint") }
+        guard let element = found.first else { return nil }
+        try self.init(element)
+    }
+
     private static func digit(_ character: UInt8) -> UInt8? {
         switch character {
         case 0x30...0x39: character - 0x30

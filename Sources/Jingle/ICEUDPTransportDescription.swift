@@ -73,9 +73,7 @@ public struct ICEUDPTransportDescription: Sendable, Hashable {
             guard let credentials = Credentials(ufrag: ufrag, pwd: pwd) else { throw .invalid("ufrag or pwd") }
             self.credentials = credentials
         }
-        let fingerprints = element.all("fingerprint", namespace: FingerprintDescription.namespace)
-        guard fingerprints.count <= 1 else { throw .tooMany("fingerprint") }
-        fingerprint = if let first = fingerprints.first { try FingerprintDescription(first) } else { nil }
+        fingerprint = try FingerprintDescription(within: element)
         let candidates = element.all("candidate")
         guard candidates.count <= JingleLimit.candidateCount else { throw .tooMany("candidate") }
         guard candidates.isEmpty || credentials != nil else { throw .missing("ufrag") }

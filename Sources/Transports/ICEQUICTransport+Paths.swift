@@ -64,7 +64,7 @@ extension ICEQUICTransport {
     /// Connects over every path there is, and returns the one to open a stream on. For the side that opens it; the others
     /// are closed.
     ///
-    /// - Throws: ``Failure``, `CancellationError`.
+    /// - Throws: `TransportFailure`, `CancellationError`.
     public func connect() async throws -> any PeerConnection {
         let parameters = try startDirect()
         return try await withThrowingTaskGroup(of: Arrival.self) { group in
@@ -123,7 +123,7 @@ extension ICEQUICTransport {
     /// Connects over every path there is, and waits for the peer to open a stream on one of them; the others are closed.
     /// The name comes from the peer.
     ///
-    /// - Throws: ``Failure``, `ByteStreamError`, `CancellationError`.
+    /// - Throws: `TransportFailure`, `ByteStreamError`, `CancellationError`.
     public func acceptStream() async throws -> AcceptedStream {
         let parameters = try startDirect()
         let accepted = try await withThrowingTaskGroup(of: Opening.self) { group in
@@ -148,10 +148,10 @@ extension ICEQUICTransport {
                         group.addTask { await Self.wait(until: .now + Self.openingTimeout, then: .tooLate) }
                     }
                 case .connected(.failure(let error)):
-                    if case Failure.peerNotAuthenticated = error { throw error }
+                    if case TransportFailure.peerNotAuthenticated = error { throw error }
                     openings.note(error)
                 case .ended(let error): openings.endConnection(error)
-                case .tooLate: throw Failure.noStream
+                case .tooLate: throw TransportFailure.noStream
                 case .timer: break
                 }
                 if let (error, end) = openings.failure {
@@ -194,12 +194,12 @@ extension ICEQUICTransport {
     }
 
     /// The parameters of every path; begins to look for TCP connections.
-    private func startDirect() throws(Failure) -> PeerParameters {
+    private func startDirect() throws(TransportFailure) -> PeerParameters {
         let (fingerprint, handshakeRole, remote) = state.withLock {
             ($0.remoteFingerprint, $0.handshakeRole, $0.remoteDirect)
         }
         guard let fingerprint, let handshakeRole else {
-            throw Failure.unusableDescription("no fingerprint for encryption")
+            throw TransportFailure.unusableDescription("no fingerprint for encryption")
         }
         direct?.start(
             role: handshakeRole == .server ? .server : .client, peerFingerprint: fingerprint, remote: remote)
@@ -232,8 +232,8 @@ extension ICEQUICTransport {
     /// Why there is no path at all.
     private func failure(of udp: Result<QUICOverICE, any Error>?) -> any Error {
         guard case .failure(let error)? = udp else { return CancellationError() }
-        guard case Failure.noPath(let reasons) = error else { return error }
-        return Failure.noPath(reasons + reasonsAgainst(nil))
+        guard case TransportFailure.noPath(let reasons) = error else { return error }
+        return TransportFailure.noPath(reasons + reasonsAgainst(nil))
     }
 
     private static func udp(_ result: Result<QUICOverICE, any Error>) throws -> PathChoice.UDP {
@@ -242,13 +242,13 @@ extension ICEQUICTransport {
         case .success(let connection):
             return .direct(roundTripTime: connection.minimumRoundTripTime, since: .now)
         // Whoever has another certificate than the one signalled is not to be met on another path either.
-        case .failure(Failure.peerNotAuthenticated): throw Failure.peerNotAuthenticated
+        case .failure(TransportFailure.peerNotAuthenticated): throw TransportFailure.peerNotAuthenticated
         case .failure: return .failed
         }
     }
 
     private static func reasons(of error: any Error) -> [String] {
-        if case Failure.noPath(let reasons) = error { return reasons }
+        if case TransportFailure.noPath(let reasons) = error { return reasons }
         return ["no UDP path: \(error)"]
     }
 }

@@ -9,24 +9,7 @@ import Synchronization
 /// Order of use: ``run()`` in a child task, then ``localDescription()`` for the offer or answer, ``receive(_:)`` for
 /// everything the peer signals, ``nextTransportInfo()`` in a loop for what is to be signalled later, and ``connect()``
 /// once the answer is there. End with ``close()``.
-public final class ICEQUICTransport: Sendable {
-    /// Why there is no connection.
-    public enum Failure: Error, Sendable, Hashable {
-        /// What the peer signalled cannot be used.
-        case unusableDescription(String)
-        /// No packet got through; the reasons we know, one sentence each.
-        case noPath([String])
-        /// The peer presented another certificate than the one signalled, or refused ours.
-        case peerNotAuthenticated
-        /// The agent could not be made, or was closed.
-        case unavailable(String)
-        /// The peer is connected but opens no stream.
-        case noStream
-    }
-
-    /// A stream the peer has opened, and what it belongs to.
-    public typealias AcceptedStream = (connection: any PeerConnection, contentName: String, stream: any ByteStream)
-
+public final class ICEQUICTransport: TransportMethod {
     /// How long after the start the first description may still wait for candidates that need a server's answer. Those
     /// that come later cost a stanza of their own, but hold nothing back.
     private static let patience = Duration.milliseconds(50)
@@ -76,10 +59,10 @@ public final class ICEQUICTransport: Sendable {
 
     /// Creates a transport and starts to gather candidates.
     ///
-    /// - Throws: ``Failure/unavailable(_:)``.
+    /// - Throws: ``TransportFailure/unavailable(_:)``.
     public init(
         role: JingleRole, certificate: DeviceCertificate, loop: ICELoop, configuration: ICEConfiguration
-    ) throws(Failure) {
+    ) throws(TransportFailure) {
         self.role = role
         self.certificate = certificate
         do {
@@ -137,7 +120,7 @@ public final class ICEQUICTransport: Sendable {
     /// Our side for the offer or answer: credentials, fingerprint, and the candidates found so far.
     ///
     /// For an answer, the peer's offer must have been received before.
-    public func localDescription() async -> ICEQUICTransportDescription {
+    public func localDescription() async -> ContentTransport {
         await withTaskGroup { group in
             group.addTask { for await _ in self.gathered.0 { return } }
             // The pause is for candidates found before `run` was called, which it has yet to read.
@@ -148,17 +131,17 @@ public final class ICEQUICTransport: Sendable {
         }
         var description = description(withFingerprint: true)
         description.direct = await direct?.description()
-        return description
+        return .iceQUIC(description)
     }
 
     /// Waits for candidates not signalled yet, for a transport-info; `nil` when there will be no more.
-    public func nextTransportInfo() async -> ICEQUICTransportDescription? {
+    public func nextTransportInfo() async -> ContentTransport? {
         for await _ in candidatesChanged.0 {
             try? await Task.sleep(for: Self.gatheringPause)
             let isNews = state.withLock { state in
                 !state.unsent.isEmpty || state.isGatheringComplete && !state.isCompletionSent
             }
-            if isNews { return description(withFingerprint: false) }
+            if isNews { return .iceQUIC(description(withFingerprint: false)) }
             if state.withLock({ $0.isCompletionSent }) { return nil }
         }
         return nil
@@ -166,8 +149,9 @@ public final class ICEQUICTransport: Sendable {
 
     /// Takes what the peer signals: its offer or answer, or more candidates.
     ///
-    /// - Throws: ``Failure/unusableDescription(_:)``.
-    public func receive(_ remote: ICEQUICTransportDescription) throws(Failure) {
+    /// - Throws: ``TransportFailure/unusableDescription(_:)``.
+    public func receive(_ remote: ContentTransport) throws(TransportFailure) {
+        guard case .iceQUIC(let remote) = remote else { throw .unusableDescription("another transport") }
         if let fingerprint = remote.ice.fingerprint {
             try receive(fingerprint)
         }
@@ -220,7 +204,7 @@ public final class ICEQUICTransport: Sendable {
             },
             takeOver: { [takeover] roundTripTime in takeover.attempt(agent, roundTripTime) },
             close: { agent.close() })
-        guard let path else { throw Failure.unavailable("no descriptor left") }
+        guard let path else { throw TransportFailure.unavailable("no descriptor left") }
         agent.setReceiveHandler { path.deliver($0) }
         do {
             let channel = try await QUICChannel.connect(
@@ -228,9 +212,9 @@ public final class ICEQUICTransport: Sendable {
                 peerFingerprint: parameters.fingerprint, path: path)
             return QUICOverICE(channel: channel, transport: self, pair: pair)
         } catch ByteStreamError.peerNotAuthenticated {
-            throw Failure.peerNotAuthenticated
+            throw TransportFailure.peerNotAuthenticated
         } catch let error as ByteStreamError {
-            throw Failure.noPath(["ICE found a path, but QUIC did not connect over it: \(error)"])
+            throw TransportFailure.noPath(["ICE found a path, but QUIC did not connect over it: \(error)"])
         }
     }
 
@@ -258,14 +242,14 @@ public final class ICEQUICTransport: Sendable {
         for await outcome in outcome.0 {
             switch outcome {
             case .selected(let pair): return pair
-            case .failed(let obstacles): throw Failure.noPath(obstacles.map(\.description))
+            case .failed(let obstacles): throw TransportFailure.noPath(obstacles.map(\.description))
             }
         }
         try Task.checkCancellation()
-        throw Failure.unavailable("ICE was closed")
+        throw TransportFailure.unavailable("ICE was closed")
     }
 
-    private func receive(_ fingerprint: FingerprintDescription) throws(Failure) {
+    private func receive(_ fingerprint: FingerprintDescription) throws(TransportFailure) {
         guard fingerprint.hash == .sha256, let parsed = Fingerprint(bytes: fingerprint.bytes) else {
             throw .unusableDescription("a fingerprint that is not SHA-256")
         }

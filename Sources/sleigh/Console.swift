@@ -54,6 +54,7 @@ final class Console: Sendable {
                     durationSeconds: summary.duration.inSeconds,
                     timeToFirstByteSeconds: summary.timeToFirstByte.inSeconds, sha256: summary.sha256,
                     path: summary.path.description, ipVersion: summary.path.ipVersion,
+                    isEndToEndEncrypted: summary.path.isEndToEndEncrypted,
                     roundTripMs: summary.path.roundTripTime.map { $0.inSeconds * 1000 },
                     pathReasons: summary.path.reasons.map { printable($0) }))
         } else if let file, !Terminal.standardOutput.isTerminal {
@@ -88,6 +89,12 @@ private struct ConsoleLogHandler: LogHandler {
 }
 
 extension PathReport {
+    /// Both ends, as the rest of a sentence; nothing when it has none of its own.
+    var ends: String {
+        guard let localAddress, let remoteAddress else { return "" }
+        return ", \(localAddress) to \(remoteAddress)"
+    }
+
     /// The path as shown beside the progress, such as `direct udp 12 ms`.
     var text: String {
         guard let roundTripTime else { return description }

@@ -27,7 +27,8 @@ enum JSONLine {
         var timeToFirstByteSeconds: Double
         var sha256: String
         var path: String
-        var ipVersion: Int
+        var ipVersion: Int?
+        var isEndToEndEncrypted: Bool
         var roundTripMs: Double?
         var pathReasons: [String]
     }

@@ -34,7 +34,7 @@ final class TransferProgress: Sendable {
                 direction == .out ? "\(printable(device.description)) accepted." : "Accepted \(name).")
         case .connected(let path, let peer, _):
             console.detail(
-                "Connected to \(printable(peer.description)): \(path), \(path.localAddress) to \(path.remoteAddress).")
+                "Connected to \(printable(peer.description)): \(path)\(path.ends).")
             for reason in path.reasons { console.detail("  Not a better path: \(printable(reason)).") }
             console.display.begin(name: name, total: byteCount)
             show(path)

@@ -26,7 +26,7 @@ import XMPP
     @Test func anotherFingerprintThanSignalledIsRefusedOnBothSides() async throws {
         try await withEnds { ends in
             let stranger = try DeviceCertificate.generate().fingerprint
-            await #expect(throws: ICEQUICTransport.Failure.peerNotAuthenticated) {
+            await #expect(throws: TransportFailure.peerNotAuthenticated) {
                 _ = try await ends.connect { answer in
                     let setup = try #require(answer.ice.fingerprint?.setup)
                     answer.ice.fingerprint = FingerprintDescription(bytes: stranger.bytes, setup: setup)
@@ -37,10 +37,10 @@ import XMPP
 
     @Test func anAnswerWithoutFingerprintCannotBeUsed() async throws {
         try await withEnds { ends in
-            await #expect(throws: ICEQUICTransport.Failure.unusableDescription("no fingerprint for encryption")) {
+            await #expect(throws: TransportFailure.unusableDescription("no fingerprint for encryption")) {
                 var description = try await ends.answer()
                 description.ice.fingerprint = nil
-                try ends.initiator.receive(description)
+                try ends.initiator.receive(.iceQUIC(description))
                 _ = try await ends.initiator.connect()
             }
         }
@@ -49,11 +49,11 @@ import XMPP
     @Test func credentialsCannotBeChangedLater() async throws {
         try await withEnds { ends in
             var description = try await ends.answer()
-            try ends.initiator.receive(description)
+            try ends.initiator.receive(.iceQUIC(description))
             description.ice.credentials = ICEUDPTransportDescription.Credentials(
                 ufrag: "other", pwd: "0123456789012345678901")
-            #expect(throws: ICEQUICTransport.Failure.unusableDescription("other ICE credentials than before")) {
-                try ends.initiator.receive(description)
+            #expect(throws: TransportFailure.unusableDescription("other ICE credentials than before")) {
+                try ends.initiator.receive(.iceQUIC(description))
             }
         }
     }
@@ -61,10 +61,10 @@ import XMPP
     @Test func aClosedTransportEndsTheWaitForAPath() async throws {
         try await withEnds { ends in
             // The peer has signalled all it must, and is then silent for ever.
-            try ends.initiator.receive(try await ends.answer())
+            try ends.initiator.receive(.iceQUIC(try await ends.answer()))
             let connection = Task { try await ends.initiator.connect() }
             ends.initiator.close()
-            await #expect(throws: ICEQUICTransport.Failure.self) { _ = try await connection.value }
+            await #expect(throws: TransportFailure.self) { _ = try await connection.value }
             while await ends.initiator.nextTransportInfo() != nil {}
         }
     }
@@ -118,14 +118,14 @@ private struct Ends: Sendable {
     /// The responder's answer to the initiator's offer.
     func answer() async throws -> ICEQUICTransportDescription {
         try responder.receive(await initiator.localDescription())
-        return await responder.localDescription()
+        return try await responder.localICEQUICDescription()
     }
 
     /// Negotiates a session and connects both sides; all of the initiator's candidates come in transport-info.
     func connect(
         changingAnswer change: @Sendable (inout ICEQUICTransportDescription) throws -> Void = { _ in }
-    ) async throws -> (sent: OpenedStream, received: ICEQUICTransport.AcceptedStream) {
-        var description = await initiator.localDescription()
+    ) async throws -> (sent: OpenedStream, received: AcceptedStream) {
+        var description = try await initiator.localICEQUICDescription()
         // Over loopback TCP would always win; it has tests of its own.
         description.direct = nil
         let whole = description
@@ -133,9 +133,8 @@ private struct Ends: Sendable {
         description.isGatheringComplete = false
         let session = try await alice.initiate([.file(description)], sid: "s", to: bob.address)
         let offer = try #require(await bob.offers.first { _ in true })
-        guard case .iceQUIC(let remote)? = offer.contents.first?.transport else { throw TestFailure() }
-        try responder.receive(remote)
-        var answer = await responder.localDescription()
+        try responder.receive(try #require(offer.contents.first?.transport))
+        var answer = try await responder.localICEQUICDescription()
         answer.direct = nil
         try change(&answer)
         try await offer.session.accept([.file(answer)])
@@ -154,7 +153,7 @@ private struct Ends: Sendable {
             async let other = Result.of { try await responder.acceptStream() }
             let results = await (one, other)
             if case .failure = results.0 {
-                #expect(throws: ICEQUICTransport.Failure.peerNotAuthenticated) { try results.1.get() }
+                #expect(throws: TransportFailure.peerNotAuthenticated) { try results.1.get() }
             }
             return (try results.0.get(), try results.1.get())
         }
@@ -166,14 +165,20 @@ private struct Ends: Sendable {
         for await event in session.events {
             switch event {
             case .accepted(let contents):
-                guard case .iceQUIC(let remote)? = contents.first?.transport else { throw TestFailure() }
-                try transport.receive(remote)
+                try transport.receive(try #require(contents.first?.transport))
                 accepted.open()
-            case .transportInfo(_, .iceQUIC(let remote)):
+            case .transportInfo(_, let remote):
                 try transport.receive(remote)
             default: break
             }
         }
+    }
+}
+
+extension ICEQUICTransport {
+    fileprivate func localICEQUICDescription() async throws -> ICEQUICTransportDescription {
+        guard case .iceQUIC(let description) = await localDescription() else { throw TestFailure() }
+        return description
     }
 }
 

@@ -164,7 +164,7 @@ actor InBandLink {
     /// - Throws: `TransportFailure`, `CancellationError`.
     func establish(opens: Bool, blockSize agreed: UInt16, security: Security?) async throws {
         blockSize = min(blockSize, agreed)
-        if opens { try await open() }
+        if opens, case .negotiated = phase { try await open() }
         try await wait(for: opened.stream, limits.opening, "the peer did not open the bytestream")
         guard case .open = phase else { throw failure }
         window = InBandWindow(blockSize: blockSize)

@@ -53,16 +53,15 @@ struct InBandCoder {
             isEndSent = true
             engine.close()
         }
-        let byteCount = min(maximum, engine.outputByteCount)
-        guard byteCount > 0 else { return nil }
-        let bytes = [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
-            count = engine.takeOutput(into: UnsafeMutableRawBufferPointer(buffer))
-        }
+        guard let bytes = Self.takeOutput(of: engine, maximum: maximum) else { return nil }
         takenByteCount += bytes.count
         let completed = marks.prefix { $0.end <= takenByteCount }
         marks.removeFirst(completed.count)
         return (bytes, completed.reduce(0) { $0 + $1.byteCount })
     }
+
+    /// What TLS has to say when all is over: why it failed.
+    func alert(maximum: Int) -> [UInt8]? { engine.flatMap { Self.takeOutput(of: $0, maximum: maximum) } }
 
     /// Takes bytes from the peer and hands over what they stand for.
     func receive(_ bytes: [UInt8], _ take: (UnsafeRawBufferPointer) -> Void) throws(TLSError) {
@@ -78,6 +77,14 @@ struct InBandCoder {
             }
             guard byteCount > 0 else { return }
             record.withUnsafeBytes { take(UnsafeRawBufferPointer(rebasing: $0[..<byteCount])) }
+        }
+    }
+
+    private static func takeOutput(of engine: TLSPeerEngine, maximum: Int) -> [UInt8]? {
+        let byteCount = min(maximum, engine.outputByteCount)
+        guard byteCount > 0 else { return nil }
+        return [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
+            count = engine.takeOutput(into: UnsafeMutableRawBufferPointer(buffer))
         }
     }
 

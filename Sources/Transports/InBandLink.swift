@@ -360,8 +360,9 @@ actor InBandLink {
 
     /// Does what the stream and the peer have asked for.
     private func work() async {
+        if case .over = phase { return }
         let work = stream.takeWork(&spareBlocks)
-        if work.resetCode != nil { end(.closed("the bytestream was closed here"), tellsPeer: true) }
+        if work.resetCode != nil { return end(.closed("the bytestream was closed here"), tellsPeer: true) }
         unreadByteCount -= work.creditByteCount
         if let filling, filling.count > 0, stream.notePartial() { deliverFilling() }
         if work.endsNow { isEndRequested = true }
@@ -432,7 +433,7 @@ actor InBandLink {
     private func sayFarewell() async {
         if tellsPeer {
             tellsPeer = false
-            if let alert = try? coder?.next(maximum: Int(blockSize)) { _ = try? await send(alert.bytes) }
+            if let alert = coder?.alert(maximum: Int(blockSize)) { _ = try? await send(alert) }
             isCloseSent = true
             _ = try? await channel.sendRequest(
                 .set, to: id.peer, payload: InBandBytestream.close(sid: id.sid).element, timeout: limits.closing)

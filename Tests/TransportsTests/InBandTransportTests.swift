@@ -1,5 +1,6 @@
 import Jingle
 import SecureChannels
+import Synchronization
 import Testing
 import XML
 import XMPP
@@ -205,14 +206,14 @@ import XMPP
         let pair = try await InBandPair(certificates: (isTLS, isTLS))
         try await pair.negotiate()
         let (stream, answer) = try await pair.streams()
-        let content = numbered(2 << 20, salt: 4)
+        let content = numbered(1 << 20, salt: 4)
         async let sent: Void = send(content, on: stream)
         let first = try #require(try await answer.read())
         // Until nothing moves any more, as far as that can be seen: no block is answered, and none is sent.
         var before = -1
         while case let count = pair.sent(.first).count, count != before {
             before = count
-            for _ in 0..<20_000 { await Task.yield() }
+            for _ in 0..<5000 { await Task.yield() }
         }
         let sentByteCount = pair.sent(.first).reduce(0) { $0 + ($1.byteCount ?? 0) }
         #expect(sentByteCount <= InBandLink.unreadLimit + InBandWindow.maximumByteCount + 200_000)
@@ -397,9 +398,10 @@ import XMPP
     func aRefusalIsTheEnd(error: StanzaError) async throws {
         let peer = try await ForeignPeer(isInitiator: false, blockSize: 8192)
         let requests = peer.requests()
-        async let refusing: Void = {
+        let refusing = Task {
             for await iq in requests { try await peer.channel.send(iq.refusal(error).element) }
-        }()
+        }
+        defer { refusing.cancel() }
         let reason = "the peer refuses an in-band bytestream: \(error.condition.rawValue)"
         await #expect(throws: TransportFailure.noPath([reason])) { _ = try await peer.transport.connect() }
         await peer.stop()
@@ -447,21 +449,45 @@ import XMPP
     @Test func aPeerThatAcknowledgesNothingIsLost() async throws {
         let pair = try await InBandPair()
         try await pair.negotiate()
-        let (stream, _) = try await pair.streams()
+        let (stream, answer) = try await pair.streams()
         pair.ends.1.fallSilent()
         try await stream.writeAll([1], pool: pool)
         await #expect(throws: ByteStreamError.pathLost("nothing was heard from the peer")) { try await stream.finish() }
+        answer.reset(code: 1)
         await pair.stop()
     }
 
     /// Nothing is under way, so nothing but a question finds out.
     @Test func aPeerThatHasGoneIsLost() async throws {
         let pair = try await InBandPair(limits: .init(silence: .milliseconds(20)))
-        try await pair.negotiate()
-        // The link answers as a server does for somebody who is not there.
-        let (_, answer) = try await pair.streams()
-        await #expect(throws: ByteStreamError.pathLost("the peer is not there any more")) { try await answer.read() }
+        let presence = Presence()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            defer { group.cancelAll() }
+            for end in [pair.ends.0, pair.ends.1] {
+                let pings = end.requests(inNamespace: Ping.namespace)
+                group.addTask {
+                    for await ping in pings {
+                        // What a server answers for somebody who is not there.
+                        let refusal = ping.refusal(StanzaError(.serviceUnavailable, kind: .cancel))
+                        try await end.send((presence.isGone.withLock { $0 } ? refusal : ping.result()).element)
+                    }
+                }
+            }
+            try await pair.negotiate()
+            let (stream, answer) = try await pair.streams()
+            while pair.ends.1.sentPayloads.count(where: { $0 == Ping.request }) < 3 { await Task.yield() }
+            presence.isGone.withLock { $0 = true }
+            await #expect(throws: ByteStreamError.pathLost("the peer is not there any more")) {
+                try await answer.read()
+            }
+            stream.reset(code: 1)
+        }
         await pair.stop()
+    }
+
+    /// Whether the server still knows somebody.
+    private final class Presence: Sendable {
+        let isGone = Mutex(false)
     }
 
     @Test func stoppingTellsThePeer() async throws {

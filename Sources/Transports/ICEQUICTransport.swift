@@ -21,23 +21,16 @@ public final class ICEQUICTransport: TransportMethod {
     /// limit on the checks follows.
     private static let signallingLimit = Duration.seconds(20)
 
-    private let role: JingleRole
     private let certificate: DeviceCertificate
     let agent: ICEAgent
     private let takeover: SocketTakeover
     /// Looks for TCP connections too, unless only relays are allowed.
     let direct: DirectTCPTransport?
     private let started = ContinuousClock.now
-    let state = Mutex(State())
+    let state: Mutex<State>
     private let candidatesChanged: (AsyncStream<Void>, AsyncStream<Void>.Continuation)
     private let gathered: (AsyncStream<Void>, AsyncStream<Void>.Continuation)
     private let outcome: (AsyncStream<Outcome>, AsyncStream<Outcome>.Continuation)
-
-    /// What both sides have agreed on for every path.
-    struct PeerParameters: Sendable {
-        var fingerprint: Fingerprint
-        var handshakeRole: FingerprintDescription.HandshakeRole
-    }
 
     private enum Outcome: Sendable {
         case selected(ICESelectedPair)
@@ -50,11 +43,9 @@ public final class ICEQUICTransport: TransportMethod {
         var isGatheringComplete = false
         var isCompletionSent = false
         var remoteCredentials: ICEUDPTransportDescription.Credentials?
-        var remoteFingerprint: Fingerprint?
         var remoteDirect: ICEQUICTransportDescription.Direct?
-        var handshakeRole: FingerprintDescription.HandshakeRole?
+        var handshake: HandshakeRoles
         var pair: ICESelectedPair?
-        var localSetup = FingerprintDescription.Setup.actpass
     }
 
     /// Creates a transport and starts to gather candidates.
@@ -63,7 +54,7 @@ public final class ICEQUICTransport: TransportMethod {
     public init(
         role: JingleRole, certificate: DeviceCertificate, loop: ICELoop, configuration: ICEConfiguration
     ) throws(TransportFailure) {
-        self.role = role
+        state = Mutex(State(handshake: HandshakeRoles(isOfferer: role == .initiator)))
         self.certificate = certificate
         do {
             agent = try ICEAgent(
@@ -85,7 +76,7 @@ public final class ICEQUICTransport: TransportMethod {
     }
 
     /// The fingerprint the peer signalled, once it has.
-    public var peerFingerprint: Fingerprint? { state.withLock { $0.remoteFingerprint } }
+    public var peerFingerprint: Fingerprint? { state.withLock { $0.handshake.agreement?.peerFingerprint } }
 
     /// Follows the agent until it is closed.
     public func run() async {
@@ -153,7 +144,7 @@ public final class ICEQUICTransport: TransportMethod {
     public func receive(_ remote: ContentTransport) throws(TransportFailure) {
         guard case .iceQUIC(let remote) = remote else { throw .unusableDescription("another transport") }
         if let fingerprint = remote.ice.fingerprint {
-            try receive(fingerprint)
+            try state.withLock { (state) throws(TransportFailure) in try state.handshake.receive(fingerprint) }
         }
         if let direct = remote.direct { state.withLock { $0.remoteDirect = $0.remoteDirect ?? direct } }
         if let credentials = remote.ice.credentials {
@@ -180,7 +171,7 @@ public final class ICEQUICTransport: TransportMethod {
     }
 
     /// Waits for ICE to find a path, connects QUIC over it, and authenticates the peer.
-    func connectOverICE(_ parameters: PeerParameters) async throws -> QUICOverICE {
+    func connectOverICE(_ agreement: HandshakeRoles.Agreement) async throws -> QUICOverICE {
         let pair = try await withThrowingTaskGroup(of: ICESelectedPair?.self) { group in
             defer { group.cancelAll() }
             group.addTask { try await self.selectedPair() }
@@ -208,8 +199,8 @@ public final class ICEQUICTransport: TransportMethod {
         agent.setReceiveHandler { path.deliver($0) }
         do {
             let channel = try await QUICChannel.connect(
-                role: parameters.handshakeRole == .server ? .server : .client, certificate: certificate,
-                peerFingerprint: parameters.fingerprint, path: path)
+                role: agreement.role == .server ? .server : .client, certificate: certificate,
+                peerFingerprint: agreement.peerFingerprint, path: path)
             return QUICOverICE(channel: channel, transport: self, pair: pair)
         } catch ByteStreamError.peerNotAuthenticated {
             throw TransportFailure.peerNotAuthenticated
@@ -249,40 +240,16 @@ public final class ICEQUICTransport: TransportMethod {
         throw TransportFailure.unavailable("ICE was closed")
     }
 
-    private func receive(_ fingerprint: FingerprintDescription) throws(TransportFailure) {
-        guard fingerprint.hash == .sha256, let parsed = Fingerprint(bytes: fingerprint.bytes) else {
-            throw .unusableDescription("a fingerprint that is not SHA-256")
-        }
-        let isConsistent = state.withLock { state in
-            if let known = state.remoteFingerprint { return known == parsed }
-            switch role {
-            case .initiator:
-                state.handshakeRole = state.localSetup.offererRole(answer: fingerprint.setup)
-            case .responder:
-                // The one who has the data is then the client, which may send half a round trip earlier.
-                guard let answer = fingerprint.setup.answer(preferring: .server) else { return false }
-                state.localSetup = answer
-                state.handshakeRole = answer == .active ? .client : .server
-            }
-            guard state.handshakeRole != nil else { return false }
-            state.remoteFingerprint = parsed
-            return true
-        }
-        guard isConsistent else { throw .unusableDescription("a fingerprint or setup that does not fit") }
-    }
-
     private func description(withFingerprint: Bool) -> ICEQUICTransportDescription {
         let credentials = agent.localCredentials
         return state.withLock { state in
             let candidates = state.unsent
             state.unsent = []
             state.isCompletionSent = state.isGatheringComplete
-            let fingerprint = FingerprintDescription(
-                bytes: certificate.fingerprint.bytes, setup: state.localSetup)
             var ice = ICEUDPTransportDescription(
                 credentials: ICEUDPTransportDescription.Credentials(
                     ufrag: credentials.usernameFragment, pwd: credentials.password))
-            if withFingerprint { ice.fingerprint = fingerprint }
+            if withFingerprint { ice.fingerprint = state.handshake.description(of: certificate) }
             ice.candidates = candidates
             return ICEQUICTransportDescription(ice: ice, isGatheringComplete: state.isGatheringComplete)
         }

@@ -77,10 +77,13 @@ let package = Package(
             dependencies: ["Client", "XMPP", .product(name: "Logging", package: "swift-log")],
             path: "Tests/ScriptedClient", swiftSettings: settings),
 
-        // Measures rate and CPU time of one QUIC connection, memory to memory.
+        // Measures rate and CPU time of one stream over QUIC or TCP, memory to memory.
         .executableTarget(
-            name: "QUICBenchmark", dependencies: ["Transports", "SecureChannels", "CLinux"],
-            path: "Tests/QUICBenchmark", swiftSettings: settings),
+            name: "StreamBenchmark",
+            dependencies: [
+                "Transports", "SecureChannels", "CLinux", "COpenSSL", nio("NIOCore"), nio("NIOPosix"),
+            ],
+            path: "Tests/StreamBenchmark", swiftSettings: settings),
 
         .testTarget(name: "XMLTests", dependencies: ["XML"], swiftSettings: settings),
         .testTarget(name: "XMPPTests", dependencies: ["XMPP", "XML", "SecureChannels"], swiftSettings: settings),

@@ -128,6 +128,7 @@ public final class SOCKS5Transport: TransportMethod {
 
     deinit { close() }
 
+    /// The fingerprint the peer signalled, once it has and TLS is agreed on.
     public var peerFingerprint: Fingerprint? { state.withLock { $0.handshake.agreement?.peerFingerprint } }
 
     /// Nothing: everything happens while somebody waits for the connection.

@@ -43,7 +43,7 @@ struct IncomingFile: Sendable {
         self.started = started
         self.report = report
         for content in offer.contents where content.direction == .initiator {
-            guard let file = content.file, let remote = content.transport, case .iceQUIC = remote else { continue }
+            guard let file = content.file, let remote = content.transport else { continue }
             self.content = content
             self.file = file
             self.remote = remote
@@ -58,9 +58,13 @@ struct IncomingFile: Sendable {
     }
 
     /// Runs until the file is stored, or the session ends otherwise.
-    func run(_ transport: ICEQUICTransport) async throws -> (TransferSummary, ReceivedFile) {
-        try transport.receive(remote)
-        if let fingerprint = transport.peerFingerprint { try service.trust.check(offerer, fingerprint) }
+    ///
+    /// - Parameter prepared: an ICE-QUIC transport that was started before the offer was there.
+    func run(_ prepared: ICEQUICTransport?) async throws -> (TransferSummary, ReceivedFile) {
+        let abilities = service.abilities(offering: remote)
+        let negotiation = try await negotiation(abilities, prepared)
+        defer { negotiation.close() }
+        try service.check(offerer, negotiation.peerFingerprint, abilities)
         let sink = try await folder.receive(
             FileOffer(
                 sender: offerer.bare.description, name: file.name ?? "", byteCount: file.size,
@@ -70,25 +74,17 @@ struct IncomingFile: Sendable {
             return try await withThrowingTaskGroup(of: (TransferSummary, ReceivedFile)?.self) { group in
                 defer { group.cancelAll() }
                 group.addTask {
-                    await transport.run()
+                    await negotiation.run()
                     return nil
                 }
                 let offset = file.range == nil ? 0 : sink.offset
                 try sink.begin(at: offset)
-                try await accept(transport, from: offset)
+                try await accept(negotiation, from: offset)
                 group.addTask {
-                    try await follow(transport)
+                    try await follow(negotiation)
                     return nil
                 }
-                group.addTask {
-                    while let info = await transport.nextTransportInfo() {
-                        // It fails when the session is over, of which `follow` tells the reason.
-                        let sent: Void? = try? await session.sendTransportInfo(content.id, info)
-                        guard sent != nil else { break }
-                    }
-                    return nil
-                }
-                group.addTask { try await transfer(over: transport, into: sink) }
+                group.addTask { try await transfer(over: negotiation, into: sink) }
                 for try await case let result? in group { return result }
                 throw CancellationError()
             }
@@ -98,25 +94,35 @@ struct IncomingFile: Sendable {
         }
     }
 
-    private func accept(_ transport: ICEQUICTransport, from offset: UInt64) async throws {
+    /// Answers with the transport that is offered.
+    private func negotiation(
+        _ abilities: TransferService.PeerAbilities, _ prepared: ICEQUICTransport?
+    ) async throws -> TransportNegotiation {
+        let rungs = service.rungs(to: offerer, abilities, role: .responder, content: content.id, prepared: prepared)
+        return try await TransportNegotiation(answering: remote, of: content.id, rungs: rungs) {
+            try service.check(offerer, $0, abilities)
+        }
+    }
+
+    private func accept(_ negotiation: TransportNegotiation, from offset: UInt64) async throws {
         var answer = file
         answer.hashes = []
         answer.range = offset > 0 ? FileDescription.Range(offset: offset) : nil
         try await session.accept([
             Content(
                 content.id, senders: .initiator, description: .fileTransfer(answer),
-                transport: await transport.localDescription())
+                transport: await negotiation.localDescription())
         ])
+        negotiation.begin(session)
         report(.accepted(by: service.client.address))
     }
 
     /// Follows the session's events until it ends, or until the stream to the server is over but the bytes are on their
     /// way.
-    private func follow(_ transport: ICEQUICTransport) async throws {
+    private func follow(_ negotiation: TransportNegotiation) async throws {
         for await event in session.events {
+            try await negotiation.take(event)
             switch event {
-            case .transportInfo(content.id, let remote):
-                try transport.receive(remote)
             case .checksum(content.id, let file):
                 if let hash = file.hashes.first(where: { $0.algorithm == .sha256 }) {
                     checksum.continuation.yield(hash.value)
@@ -142,11 +148,11 @@ struct IncomingFile: Sendable {
     }
 
     private func transfer(
-        over transport: ICEQUICTransport, into sink: FileSink
+        over negotiation: TransportNegotiation, into sink: FileSink
     ) async throws -> (TransferSummary, ReceivedFile) {
         let (connection, name, stream): AcceptedStream
         do {
-            (connection, name, stream) = try await transport.acceptStream()
+            (connection, name, stream) = try await negotiation.acceptStream()
         } catch let error as ByteStreamError {
             throw try await interruption(error)
         }
@@ -156,10 +162,8 @@ struct IncomingFile: Sendable {
                 stream.reset(code: StreamErrorCode.notAsNegotiated.rawValue)
                 throw TransferError.protocolViolation("the peer opened a stream for another content")
             }
-            if let fingerprint = transport.peerFingerprint {
-                try service.trust.confirm(offerer, fingerprint)
-                report(.connected(connection.path, peer: offerer, fingerprint: fingerprint))
-            }
+            if let fingerprint = negotiation.peerFingerprint { try service.trust.confirm(offerer, fingerprint) }
+            report(.connected(connection.path, peer: offerer, fingerprint: negotiation.peerFingerprint))
             if sink.offset > 0 { report(.resumed(atByte: Int64(sink.offset))) }
             let result = try await receive(stream, over: connection, into: sink)
             // The file is there; the sender takes either of these as the confirmation.

@@ -16,7 +16,7 @@ struct OutgoingFile: Sendable {
     let service: TransferService
     let session: JingleSessionHandle
     let content: ContentID
-    let transport: ICEQUICTransport
+    let negotiation: TransportNegotiation
     let source: FileSource
     let started: ContinuousClock.Instant
     let report: @Sendable (TransferEvent) -> Void
@@ -27,13 +27,13 @@ struct OutgoingFile: Sendable {
     private let position = TransferPosition()
 
     init(
-        service: TransferService, session: JingleSessionHandle, content: ContentID, transport: ICEQUICTransport,
+        service: TransferService, session: JingleSessionHandle, content: ContentID, negotiation: TransportNegotiation,
         source: FileSource, started: ContinuousClock.Instant, report: @escaping @Sendable (TransferEvent) -> Void
     ) {
         self.service = service
         self.session = session
         self.content = content
-        self.transport = transport
+        self.negotiation = negotiation
         self.source = source
         self.started = started
         self.report = report
@@ -41,17 +41,11 @@ struct OutgoingFile: Sendable {
 
     /// Runs until the file is confirmed, or the session ends otherwise.
     func run() async throws -> TransferSummary {
-        try await withThrowingTaskGroup(of: TransferSummary?.self) { group in
+        negotiation.begin(session)
+        return try await withThrowingTaskGroup(of: TransferSummary?.self) { group in
             defer { group.cancelAll() }
             group.addTask {
                 try await follow()
-                return nil
-            }
-            group.addTask {
-                while let info = await transport.nextTransportInfo() {
-                    // It fails when the session is over, of which `follow` tells the reason.
-                    guard (try? await session.sendTransportInfo(content, info)) != nil else { break }
-                }
                 return nil
             }
             group.addTask { try await transfer() }
@@ -64,16 +58,12 @@ struct OutgoingFile: Sendable {
     /// over but the bytes are on their way.
     private func follow() async throws {
         for await event in session.events {
+            try await negotiation.take(event)
             switch event {
             case .accepted(let contents):
-                guard let answer = contents.first(where: { $0.id == content }), let remote = answer.transport else {
-                    throw TransferError.protocolViolation("the answer holds no transport for the file")
-                }
-                try transport.receive(remote)
                 report(.accepted(by: session.peer))
-                accepted.continuation.yield(answer.file?.range ?? FileDescription.Range())
-            case .transportInfo(content, let remote):
-                try transport.receive(remote)
+                let answer = contents.first { $0.id == content }?.file
+                accepted.continuation.yield(answer?.range ?? FileDescription.Range())
             case .received(content):
                 confirmed.continuation.yield()
             case .ended(.peer(let reason)) where reason?.condition == .success && position.isAllSent:
@@ -97,9 +87,16 @@ struct OutgoingFile: Sendable {
 
     /// Waits for the peer's acceptance, and returns what it wants of the file.
     private func acceptance() async throws -> FileDescription.Range {
-        guard let range = try await accepted.stream.first(within: Self.answerTimeout) else {
-            throw TransferError.notAnswered(session.peer)
+        let range = try await withThrowingTaskGroup(of: FileDescription.Range?.self) { group in
+            defer { group.cancelAll() }
+            group.addTask { try await accepted.stream.first(within: Self.answerTimeout) }
+            group.addTask {
+                try await negotiation.answerProposals()
+                return nil
+            }
+            return try await group.next() ?? nil
         }
+        guard let range else { throw TransferError.notAnswered(session.peer) }
         return range
     }
 
@@ -108,8 +105,7 @@ struct OutgoingFile: Sendable {
         guard range.offset <= source.byteCount else {
             throw TransferError.protocolViolation("the peer asks for what lies behind the end of the file")
         }
-        if let fingerprint = transport.peerFingerprint { try service.trust.check(session.peer, fingerprint) }
-        let connection = try await transport.connect()
+        let connection = try await negotiation.connect()
         position.connect()
         do {
             return try await send(range, over: connection)
@@ -132,10 +128,8 @@ struct OutgoingFile: Sendable {
     private func send(
         _ range: FileDescription.Range, over connection: any PeerConnection
     ) async throws -> TransferSummary {
-        if let fingerprint = transport.peerFingerprint {
-            try service.trust.confirm(session.peer, fingerprint)
-            report(.connected(connection.path, peer: session.peer, fingerprint: fingerprint))
-        }
+        if let fingerprint = negotiation.peerFingerprint { try service.trust.confirm(session.peer, fingerprint) }
+        report(.connected(connection.path, peer: session.peer, fingerprint: negotiation.peerFingerprint))
         if range.offset > 0 { report(.resumed(atByte: Int64(range.offset))) }
         let firstByte = ContinuousClock.now
         let digest = try await copy(range, over: connection)

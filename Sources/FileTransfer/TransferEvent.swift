@@ -10,8 +10,9 @@ public enum TransferEvent: Sendable {
     case ringing(JID)
     /// A device has accepted; a path is being sought.
     case accepted(by: JID)
-    /// A path is there and the peer has proved to own the fingerprint that was signalled.
-    case connected(PathReport, peer: JID, fingerprint: Fingerprint)
+    /// A path is there and the peer has proved to own the fingerprint that was signalled; `nil` when there is no encryption
+    /// between the devices.
+    case connected(PathReport, peer: JID, fingerprint: Fingerprint?)
     /// The transfer goes on where an earlier one stopped.
     case resumed(atByte: Int64)
     /// So many bytes of the file are with the receiver, those of earlier attempts included, and they travel that path.

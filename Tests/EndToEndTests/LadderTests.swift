@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 extension EndToEnd {
@@ -7,7 +8,7 @@ extension EndToEnd {
         private static let byteCount = 2 << 20
 
         /// A rung, what breaks the one above it, and words of the reason the sender gives for that.
-        private typealias Rung = (path: String, obstacle: String?, breaking: (World) async throws -> Void)
+        private typealias Rung = (path: String, obstacle: String?, breaking: @Sendable (World) async throws -> Void)
 
         private static let rungs: [Rung] = [
             ("direct tcp", nil, { _ in }),

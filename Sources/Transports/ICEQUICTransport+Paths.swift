@@ -66,12 +66,12 @@ extension ICEQUICTransport {
     ///
     /// - Throws: `TransportFailure`, `CancellationError`.
     public func connect() async throws -> any PeerConnection {
-        let parameters = try startDirect()
+        let agreement = try startDirect()
         return try await withThrowingTaskGroup(of: Arrival.self) { group in
             defer { group.cancelAll() }
             group.addTask {
                 do {
-                    return .udp(.success(try await self.connectOverICE(parameters)))
+                    return .udp(.success(try await self.connectOverICE(agreement)))
                 } catch {
                     return .udp(.failure(error))
                 }
@@ -125,12 +125,12 @@ extension ICEQUICTransport {
     ///
     /// - Throws: `TransportFailure`, `ByteStreamError`, `CancellationError`.
     public func acceptStream() async throws -> AcceptedStream {
-        let parameters = try startDirect()
+        let agreement = try startDirect()
         let accepted = try await withThrowingTaskGroup(of: Opening.self) { group in
             defer { group.cancelAll() }
             group.addTask {
                 do {
-                    return .connected(.success(try await self.connectOverICE(parameters)))
+                    return .connected(.success(try await self.connectOverICE(agreement)))
                 } catch {
                     return .connected(.failure(error))
                 }
@@ -194,16 +194,11 @@ extension ICEQUICTransport {
     }
 
     /// The parameters of every path; begins to look for TCP connections.
-    private func startDirect() throws(TransportFailure) -> PeerParameters {
-        let (fingerprint, handshakeRole, remote) = state.withLock {
-            ($0.remoteFingerprint, $0.handshakeRole, $0.remoteDirect)
-        }
-        guard let fingerprint, let handshakeRole else {
-            throw TransportFailure.unusableDescription("no fingerprint for encryption")
-        }
-        direct?.start(
-            role: handshakeRole == .server ? .server : .client, peerFingerprint: fingerprint, remote: remote)
-        return PeerParameters(fingerprint: fingerprint, handshakeRole: handshakeRole)
+    private func startDirect() throws(TransportFailure) -> HandshakeRoles.Agreement {
+        let (agreement, remote) = state.withLock { ($0.handshake.agreement, $0.remoteDirect) }
+        guard let agreement else { throw TransportFailure.unusableDescription("no fingerprint for encryption") }
+        direct?.start(role: agreement.tlsRole, peerFingerprint: agreement.peerFingerprint, remote: remote)
+        return agreement
     }
 
     private func take(
@@ -215,7 +210,7 @@ extension ICEQUICTransport {
         switch udp {
         case .success(let relayed): connection.explain(relayed.path.reasons)
         case .failure(let error): connection.explain(Self.reasons(of: error))
-        case nil: connection.explain(["ICE found no path in time"])
+        case nil: connection.explain(["no UDP path was found in time"])
         }
         return connection
     }

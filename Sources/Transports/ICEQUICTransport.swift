@@ -21,23 +21,17 @@ public final class ICEQUICTransport: TransportMethod {
     /// limit on the checks follows.
     private static let signallingLimit = Duration.seconds(20)
 
-    private let role: JingleRole
+    private let allowed: AllowedPaths
     private let certificate: DeviceCertificate
     let agent: ICEAgent
     private let takeover: SocketTakeover
     /// Looks for TCP connections too, unless only relays are allowed.
     let direct: DirectTCPTransport?
     private let started = ContinuousClock.now
-    let state = Mutex(State())
+    let state: Mutex<State>
     private let candidatesChanged: (AsyncStream<Void>, AsyncStream<Void>.Continuation)
     private let gathered: (AsyncStream<Void>, AsyncStream<Void>.Continuation)
     private let outcome: (AsyncStream<Outcome>, AsyncStream<Outcome>.Continuation)
-
-    /// What both sides have agreed on for every path.
-    struct PeerParameters: Sendable {
-        var fingerprint: Fingerprint
-        var handshakeRole: FingerprintDescription.HandshakeRole
-    }
 
     private enum Outcome: Sendable {
         case selected(ICESelectedPair)
@@ -50,20 +44,26 @@ public final class ICEQUICTransport: TransportMethod {
         var isGatheringComplete = false
         var isCompletionSent = false
         var remoteCredentials: ICEUDPTransportDescription.Credentials?
-        var remoteFingerprint: Fingerprint?
         var remoteDirect: ICEQUICTransportDescription.Direct?
-        var handshakeRole: FingerprintDescription.HandshakeRole?
+        var handshake: HandshakeRoles
         var pair: ICESelectedPair?
-        var localSetup = FingerprintDescription.Setup.actpass
+        /// The peer's relays, where relays may not be used: it may send through them all the same.
+        var refusedRelays: Set<String> = []
     }
 
     /// Creates a transport and starts to gather candidates.
     ///
+    /// - Parameters:
+    ///   - role: whether we offer this transport (`initiator`) or answer.
+    ///   - allowed: the paths that may be used. When none of this transport is, the description has no addresses in it,
+    ///     so that the peer fails at once too and goes on to the next transport.
     /// - Throws: ``TransportFailure/unavailable(_:)``.
     public init(
-        role: JingleRole, certificate: DeviceCertificate, loop: ICELoop, configuration: ICEConfiguration
+        role: JingleRole, certificate: DeviceCertificate, loop: ICELoop, configuration: ICEConfiguration,
+        allowed: AllowedPaths = .all
     ) throws(TransportFailure) {
-        self.role = role
+        state = Mutex(State(handshake: HandshakeRoles(isOfferer: role == .initiator)))
+        self.allowed = allowed
         self.certificate = certificate
         do {
             agent = try ICEAgent(
@@ -73,19 +73,25 @@ public final class ICEQUICTransport: TransportMethod {
         }
         takeover = SocketTakeover(isControlling: role == .initiator)
         direct =
-            configuration.forceRelay
-            ? nil
-            : DirectTCPTransport(
+            allowed.contains(.directTCP)
+            ? DirectTCPTransport(
                 certificate: certificate, addresses: configuration.directAddresses,
-                allowsLoopback: !configuration.localAddresses.isEmpty)
+                allowsLoopback: !configuration.localAddresses.isEmpty) : nil
         candidatesChanged = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         gathered = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         outcome = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
-        agent.gather()
+        if mayHaveUDP {
+            agent.gather()
+        } else {
+            state.withLock { $0.isGatheringComplete = true }
+            gathered.1.yield()
+        }
     }
 
+    private var mayHaveUDP: Bool { !allowed.isDisjoint(with: [.directUDP, .relay]) }
+
     /// The fingerprint the peer signalled, once it has.
-    public var peerFingerprint: Fingerprint? { state.withLock { $0.remoteFingerprint } }
+    public var peerFingerprint: Fingerprint? { state.withLock { $0.handshake.agreement?.peerFingerprint } }
 
     /// Follows the agent until it is closed.
     public func run() async {
@@ -153,7 +159,7 @@ public final class ICEQUICTransport: TransportMethod {
     public func receive(_ remote: ContentTransport) throws(TransportFailure) {
         guard case .iceQUIC(let remote) = remote else { throw .unusableDescription("another transport") }
         if let fingerprint = remote.ice.fingerprint {
-            try receive(fingerprint)
+            try state.withLock { (state) throws(TransportFailure) in try state.handshake.receive(fingerprint) }
         }
         if let direct = remote.direct { state.withLock { $0.remoteDirect = $0.remoteDirect ?? direct } }
         if let credentials = remote.ice.credentials {
@@ -169,8 +175,14 @@ public final class ICEQUICTransport: TransportMethod {
                 agent.setRemote(iceCredentials)
             }
         }
-        agent.add(remote.ice.candidates.compactMap { $0.candidate })
+        agent.add(remote.ice.candidates.filter(isAllowed).compactMap { $0.candidate })
         if remote.isGatheringComplete { agent.remoteGatheringDone() }
+    }
+
+    private func isAllowed(_ candidate: ICECandidateDescription) -> Bool {
+        guard candidate.kind == .relay, !allowed.contains(.relay) else { return true }
+        state.withLock { _ = $0.refusedRelays.insert(candidate.ip) }
+        return false
     }
 
     /// Ends the search for paths; the connection that was chosen goes on. Safe to call more than once.
@@ -180,7 +192,8 @@ public final class ICEQUICTransport: TransportMethod {
     }
 
     /// Waits for ICE to find a path, connects QUIC over it, and authenticates the peer.
-    func connectOverICE(_ parameters: PeerParameters) async throws -> QUICOverICE {
+    func connectOverICE(_ agreement: HandshakeRoles.Agreement) async throws -> QUICOverICE {
+        guard mayHaveUDP else { throw TransportFailure.noPath(["UDP is not allowed here"]) }
         let pair = try await withThrowingTaskGroup(of: ICESelectedPair?.self) { group in
             defer { group.cancelAll() }
             group.addTask { try await self.selectedPair() }
@@ -192,6 +205,9 @@ public final class ICEQUICTransport: TransportMethod {
             }
             for try await case let pair? in group { return pair }
             throw CancellationError()
+        }
+        guard state.withLock({ !$0.refusedRelays.contains(pair.remote.address.ip) }) else {
+            throw TransportFailure.noPath(["no direct UDP path: only a relay of the peer's connects"])
         }
         let agent = agent
         let isRelayed = if case .direct = pair.path { false } else { true }
@@ -208,8 +224,8 @@ public final class ICEQUICTransport: TransportMethod {
         agent.setReceiveHandler { path.deliver($0) }
         do {
             let channel = try await QUICChannel.connect(
-                role: parameters.handshakeRole == .server ? .server : .client, certificate: certificate,
-                peerFingerprint: parameters.fingerprint, path: path)
+                role: agreement.role == .server ? .server : .client, certificate: certificate,
+                peerFingerprint: agreement.peerFingerprint, path: path)
             return QUICOverICE(channel: channel, transport: self, pair: pair)
         } catch ByteStreamError.peerNotAuthenticated {
             throw TransportFailure.peerNotAuthenticated
@@ -249,40 +265,16 @@ public final class ICEQUICTransport: TransportMethod {
         throw TransportFailure.unavailable("ICE was closed")
     }
 
-    private func receive(_ fingerprint: FingerprintDescription) throws(TransportFailure) {
-        guard fingerprint.hash == .sha256, let parsed = Fingerprint(bytes: fingerprint.bytes) else {
-            throw .unusableDescription("a fingerprint that is not SHA-256")
-        }
-        let isConsistent = state.withLock { state in
-            if let known = state.remoteFingerprint { return known == parsed }
-            switch role {
-            case .initiator:
-                state.handshakeRole = state.localSetup.offererRole(answer: fingerprint.setup)
-            case .responder:
-                // The one who has the data is then the client, which may send half a round trip earlier.
-                guard let answer = fingerprint.setup.answer(preferring: .server) else { return false }
-                state.localSetup = answer
-                state.handshakeRole = answer == .active ? .client : .server
-            }
-            guard state.handshakeRole != nil else { return false }
-            state.remoteFingerprint = parsed
-            return true
-        }
-        guard isConsistent else { throw .unusableDescription("a fingerprint or setup that does not fit") }
-    }
-
     private func description(withFingerprint: Bool) -> ICEQUICTransportDescription {
         let credentials = agent.localCredentials
         return state.withLock { state in
             let candidates = state.unsent
             state.unsent = []
             state.isCompletionSent = state.isGatheringComplete
-            let fingerprint = FingerprintDescription(
-                bytes: certificate.fingerprint.bytes, setup: state.localSetup)
             var ice = ICEUDPTransportDescription(
                 credentials: ICEUDPTransportDescription.Credentials(
                     ufrag: credentials.usernameFragment, pwd: credentials.password))
-            if withFingerprint { ice.fingerprint = fingerprint }
+            if withFingerprint { ice.fingerprint = state.handshake.description(of: certificate) }
             ice.candidates = candidates
             return ICEQUICTransportDescription(ice: ice, isGatheringComplete: state.isGatheringComplete)
         }

@@ -19,8 +19,8 @@ struct Connection {
     ///   - resource: the resource to ask for.
     ///   - takesOffers: whether what peers offer is wanted at all.
     static func open(
-        _ account: AccountOptions.Resolved, device: Device, resource: String, loop: ICELoop, relayOnly: Bool = false,
-        takesOffers: Bool = false, console: Console
+        _ account: AccountOptions.Resolved, device: Device, resource: String, loop: ICELoop,
+        policy: TransferPolicy, takesOffers: Bool = false, console: Console
     ) async throws -> Connection {
         let client = try await XMPPClient.connect(
             try account.clientConfiguration(resource: resource, features: TransferService.features), log: console.log)
@@ -32,7 +32,7 @@ struct Connection {
             client: client, host: host,
             service: TransferService(
                 client: client, host: host, certificate: device.certificate, trust: trust, loop: loop,
-                relayOnly: relayOnly))
+                policy: policy))
     }
 
     /// Ends the sessions and the stream, in order; also in a task that was cancelled.
@@ -68,7 +68,11 @@ struct RememberingTrust: DeviceTrust {
     let devices: KnownDevices
     let console: Console
 
-    func check(_ peer: JID, _ fingerprint: Fingerprint) throws {
+    func check(_ peer: JID, _ fingerprint: Fingerprint?) throws {
+        guard let fingerprint else {
+            guard try devices.knows(peer) else { return }
+            throw TransferError.notEncrypted(peer)
+        }
         if case .changed(let known) = try devices.verdict(for: peer, fingerprint: fingerprint) {
             throw TransferError.deviceChanged(peer, known: known, presented: fingerprint)
         }

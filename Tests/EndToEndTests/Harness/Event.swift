@@ -11,6 +11,8 @@ struct Event: Decodable, Equatable {
     var durationSeconds: Double?
     var sha256: String?
     var path: String?
+    var pathReasons: [String]?
+    var isEndToEndEncrypted: Bool?
     var timeToFirstByteSeconds: Double?
     var peer: String?
     var roundTripMs: Double?

@@ -151,9 +151,11 @@ extension AgentCore {
             obstacles.append(.noRemoteCandidate)
         } else if !checking.remoteCandidates.contains(where: isReachableFromOutside) {
             obstacles.append(.peerNotReachableFromOutside)
-        } else if obstacles.isEmpty || wantsRelay {
+        } else if obstacles.isEmpty || wantsRelay && !configuration.forceRelay {
             obstacles.append(.directChecksFailed)
         }
+        let relayed = gathering.candidates.map(\.candidate) + checking.remoteCandidates
+        if wantsRelay, relayed.contains(where: { $0.kind == .relayed }) { obstacles.append(.relayChecksFailed) }
         return obstacles
     }
 

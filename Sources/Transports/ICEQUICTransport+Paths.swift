@@ -13,7 +13,7 @@ extension ICEQUICTransport {
     /// What happens while a path is being chosen.
     private enum Arrival: Sendable {
         case udp(Result<QUICOverICE, any Error>)
-        case tcp(DirectTCPConnection)
+        case tcp(TCPConnection)
         case timer
     }
 
@@ -85,7 +85,7 @@ extension ICEQUICTransport {
             }
             var choice = PathChoice(mayHaveTCP: mayHaveTCP, start: .now)
             var udp: Result<QUICOverICE, any Error>?
-            var tcp: DirectTCPConnection?
+            var tcp: TCPConnection?
             while true {
                 switch choice.verdict(at: .now) {
                 case .takeTCP:
@@ -142,7 +142,7 @@ extension ICEQUICTransport {
                 switch opening {
                 case .stream(let accepted): return accepted
                 case .connected(.success(let connection)):
-                    if connection is DirectTCPConnection { group.addTask { await self.nextDirectConnection() } }
+                    if connection is TCPConnection { group.addTask { await self.nextDirectConnection() } }
                     group.addTask { await Self.stream(of: connection) }
                     if openings.addConnection() {
                         group.addTask { await Self.wait(until: .now + Self.openingTimeout, then: .tooLate) }
@@ -161,7 +161,7 @@ extension ICEQUICTransport {
             }
             throw CancellationError()
         }
-        if let connection = accepted.connection as? DirectTCPConnection {
+        if let connection = accepted.connection as? TCPConnection {
             direct?.close(except: connection)
             agent.close()
         } else {
@@ -202,7 +202,7 @@ extension ICEQUICTransport {
     }
 
     private func take(
-        _ connection: DirectTCPConnection, inPlaceOf udp: Result<QUICOverICE, any Error>?
+        _ connection: TCPConnection, inPlaceOf udp: Result<QUICOverICE, any Error>?
     ) -> any PeerConnection {
         direct?.close(except: connection)
         agent.close()
@@ -210,12 +210,12 @@ extension ICEQUICTransport {
         switch udp {
         case .success(let relayed): connection.explain(relayed.path.reasons)
         case .failure(let error): connection.explain(Self.reasons(of: error))
-        case nil: connection.explain(["ICE found no path in time"])
+        case nil: connection.explain(["no UDP path was found in time"])
         }
         return connection
     }
 
-    private func reasonsAgainst(_ tcp: DirectTCPConnection?) -> [String] {
+    private func reasonsAgainst(_ tcp: TCPConnection?) -> [String] {
         guard let direct, mayHaveTCP else { return [] }
         if let tcp { return ["the round trip is too long for TCP: \(tcp.minimumRoundTripTime)"] }
         return [

@@ -13,6 +13,8 @@ struct Event: Decodable, Equatable {
     var isVerified: Bool?
     var isEndToEndEncrypted: Bool?
     var path: String?
+    var pathReasons: [String]?
+    var isEndToEndEncrypted: Bool?
     var timeToFirstByteSeconds: Double?
     var peer: String?
     var roundTripMs: Double?

@@ -22,6 +22,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.24.0"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
     ],
     targets: [
@@ -43,7 +44,7 @@ let package = Package(
             name: "Transports",
             dependencies: [
                 "Jingle", "XMPP", "XML", "SecureChannels", "ICE", "CLinux", nio("NIOCore"),
-                nio("NIOPosix"),
+                nio("NIOPosix"), .product(name: "NIOSOCKS", package: "swift-nio-extras"),
             ],
             swiftSettings: settings),
         .target(
@@ -74,13 +75,18 @@ let package = Package(
         // An XMPP client that can do what a test says, and nothing else.
         .executableTarget(
             name: "ScriptedClient",
-            dependencies: ["Client", "XMPP", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "Client", "XMPP", "XML", "SecureChannels", .product(name: "Logging", package: "swift-log"),
+            ],
             path: "Tests/ScriptedClient", swiftSettings: settings),
 
-        // Measures rate and CPU time of one QUIC connection, memory to memory.
+        // Measures rate and CPU time of one stream over QUIC or TCP, memory to memory.
         .executableTarget(
-            name: "QUICBenchmark", dependencies: ["Transports", "SecureChannels", "CLinux"],
-            path: "Tests/QUICBenchmark", swiftSettings: settings),
+            name: "StreamBenchmark",
+            dependencies: [
+                "Transports", "SecureChannels", "CLinux", "COpenSSL", nio("NIOCore"), nio("NIOPosix"),
+            ],
+            path: "Tests/StreamBenchmark", swiftSettings: settings),
 
         .testTarget(name: "XMLTests", dependencies: ["XML"], swiftSettings: settings),
         .testTarget(name: "XMPPTests", dependencies: ["XMPP", "XML", "SecureChannels"], swiftSettings: settings),
@@ -92,7 +98,7 @@ let package = Package(
             name: "TransportsTests",
             dependencies: [
                 "Transports", "SecureChannels", "ICE", "Jingle", "XMPP", "XML", "CLinux", nio("NIOCore"),
-                nio("NIOPosix"),
+                nio("NIOPosix"), .product(name: "NIOSOCKS", package: "swift-nio-extras"),
             ],
             swiftSettings: settings),
         .testTarget(
@@ -103,7 +109,8 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
-            name: "FileTransferTests", dependencies: ["FileTransfer", "Transports", "SecureChannels", "XMPP"],
+            name: "FileTransferTests",
+            dependencies: ["FileTransfer", "Transports", "SecureChannels", "Jingle", "XMPP"],
             swiftSettings: settings),
         .testTarget(name: "TerminalUITests", dependencies: ["TerminalUI"], swiftSettings: settings),
         .testTarget(

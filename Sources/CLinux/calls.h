@@ -51,7 +51,7 @@ struct sleigh_tcp_state {
     // Segments sent and not acknowledged, keep-alive and window probes without an answer.
     uint32_t unacknowledged;
     uint32_t probes;
-    // Since the last acknowledgement came.
+    // Since anything came.
     uint32_t silence_ms;
 };
 
@@ -63,7 +63,10 @@ static inline int sleigh_tcp_state(int socket, struct sleigh_tcp_state *state) {
     if (length < sizeof info) return -1;
     state->probes = info[3];
     memcpy(&state->unacknowledged, info + 24, 4);
+    uint32_t since_data_ms;
+    memcpy(&since_data_ms, info + 52, 4);
     memcpy(&state->silence_ms, info + 56, 4);
+    if (since_data_ms < state->silence_ms) state->silence_ms = since_data_ms;
     memcpy(&state->round_trip_us, info + 68, 4);
     memcpy(&state->minimum_round_trip_us, info + 148, 4);
     return 0;
@@ -75,9 +78,10 @@ static inline int sleigh_tcp_unacknowledged(int socket) {
     return ioctl(socket, TIOCOUTQ, &count) == 0 ? count : -1;
 }
 
-// Sends nothing late, and probes a silent peer so that 20 seconds without an answer end the connection.
-static inline int sleigh_tcp_prepare(int socket) {
-    int one = 1, idle_seconds = 5, interval_seconds = 5, count = 3;
+// Sends nothing late, and probes a silent peer so that about as many seconds without an answer end the connection.
+static inline int sleigh_tcp_prepare(int socket, unsigned int silence_limit_seconds) {
+    int idle_seconds = silence_limit_seconds < 4 ? 1 : (int)(silence_limit_seconds / 4);
+    int one = 1, interval_seconds = idle_seconds, count = 3;
     if (setsockopt(socket, IPPROTO_TCP, 1, &one, sizeof one) != 0) return -1; // TCP_NODELAY
     if (setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one) != 0) return -1;
     if (setsockopt(socket, IPPROTO_TCP, 4, &idle_seconds, sizeof idle_seconds) != 0) return -1;

@@ -177,13 +177,15 @@ public final class XMPPClient: StanzaChannel {
         }
     }
 
-    /// Sends a request and awaits the answer.
+    /// The longest stanza the server takes, where it says so.
+    public var maximumStanzaByteCount: Int? { StreamLimits(features: stream.features).maximumStanzaByteCount }
+
+    /// Sends a request; waits while the connection takes no more.
     ///
-    /// - Throws: `StanzaError`, `StanzaChannelError`, or `CancellationError`.
-    @discardableResult
-    public func request(
+    /// - Throws: `StanzaChannelError`, or `CancellationError`.
+    public func sendRequest(
         _ kind: RequestKind, to: JID?, payload: XMLElement, timeout: Duration
-    ) async throws -> XMLElement? {
+    ) async throws -> PendingAnswer {
         let answer = Answer()
         let id = try state.withLock { state in
             state.lastNumber += 1
@@ -196,12 +198,20 @@ public final class XMPPClient: StanzaChannel {
         let deadline = channel.eventLoop.scheduleTask(in: TimeAmount(timeout)) { [self] in
             forget(id, StanzaChannelError.timedOut)
         }
-        defer {
+        do {
+            try await send(IQ(to: to, id: id, content: kind == .get ? .get(payload) : .set(payload)).element)
+        } catch {
             deadline.cancel()
-            forget(id, CancellationError())
+            forget(id, error)
+            throw error
         }
-        try await send(IQ(to: to, id: id, content: kind == .get ? .get(payload) : .set(payload)).element)
-        return try await answer.value.get()
+        return PendingAnswer { [self] in
+            defer {
+                deadline.cancel()
+                forget(id, CancellationError())
+            }
+            return try await answer.value.get()
+        }
     }
 
     private func forget(_ id: String, _ error: any Error) {

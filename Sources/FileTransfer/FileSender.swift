@@ -37,8 +37,8 @@ public struct FileSender: Sendable {
         do {
             var device = target
             if target.isBare {
-                (device, proposal) = try await Invitation(peer: target, client: service.client, report: report)
-                    .send([.fileTransfer(file)], id: sid)
+                (device, proposal) = try await DeviceSearch(peer: target, client: service.client, report: report)
+                    .find([.fileTransfer(file)], id: sid)
             } else {
                 report(.inviting(target))
             }

@@ -7,8 +7,9 @@ import XMPP
 
 /// A file that was offered in a session and is now received.
 struct IncomingFile: Sendable {
-    /// How long the sender may take to tell the digest after the last byte.
+    /// How long the sender may take to tell the digest after the last byte, and when it has not said that it will.
     private static let checksumTimeout = Duration.seconds(30)
+    private static let unannouncedChecksumTimeout = Duration.seconds(1)
     /// How long no byte may come over a connection that lives.
     private static let stallTimeout = Duration.seconds(300)
     /// How long the end of the session may take once the stream was aborted.
@@ -24,7 +25,9 @@ struct IncomingFile: Sendable {
     private let started: ContinuousClock.Instant
     private let report: @Sendable (TransferEvent) -> Void
 
-    private let checksum = AsyncStream.makeStream(of: [UInt8].self)
+    private let expected: ExpectedDigest
+    /// The digest the sender tells; `nil` when it has ended the session, so that none will come.
+    private let checksum = AsyncStream.makeStream(of: [UInt8]?.self)
     private let disconnected = AsyncStream.makeStream(of: Void.self)
     private let position = TransferPosition()
     private var offerer: JID { session.peer }
@@ -46,15 +49,17 @@ struct IncomingFile: Sendable {
             guard let file = content.file, let remote = content.transport else { continue }
             self.content = content
             self.file = file
+            expected = ExpectedDigest(file)
             self.remote = remote
             return
         }
         throw TransferError.peerUnable(offer.session.peer, "it offers no transport that sleigh knows")
     }
 
-    /// Whether this is the file that was accepted; a peer must not offer one and send another.
+    /// Whether this is the file that was accepted; a peer must not offer one and send another. Libervia proposes a file
+    /// without a word about it.
     func isFile(named name: String, byteCount: UInt64?) -> Bool {
-        (file.name ?? "") == name && file.size == byteCount
+        (name.isEmpty || file.name == name) && (byteCount == nil || file.size == byteCount)
     }
 
     /// Runs until the file is stored, or the session ends otherwise.
@@ -69,7 +74,7 @@ struct IncomingFile: Sendable {
             FileOffer(
                 sender: offerer.bare.description, name: file.name ?? "", byteCount: file.size,
                 date: file.date.map { String($0.unixSeconds) }),
-            existing: existing, blocks: service.blocks)
+            existing: existing, algorithm: expected.algorithm, blocks: service.blocks)
         do {
             return try await withThrowingTaskGroup(of: (TransferSummary, ReceivedFile)?.self) { group in
                 defer { group.cancelAll() }
@@ -124,12 +129,12 @@ struct IncomingFile: Sendable {
             try await negotiation.take(event)
             switch event {
             case .checksum(content.id, let file):
-                if let hash = file.hashes.first(where: { $0.algorithm == .sha256 }) {
-                    checksum.continuation.yield(hash.value)
-                }
+                if let value = expected.value(in: file) { checksum.continuation.yield(value) }
             case .ended(.local):
                 return
-            case .ended(.peer(let reason)) where reason?.condition == .success && position.isAllSent:
+            case .ended(.peer(let reason)) where reason?.condition == .success && position.isConnected:
+                // Dino ends the session with its last byte. Whether all bytes come, the stream shows.
+                checksum.continuation.yield(nil)
                 return
             case .ended(.peer(let reason)) where reason?.condition == .cancel && position.byteCount == 0:
                 throw TransferError.withdrawn(offerer)
@@ -198,11 +203,12 @@ struct IncomingFile: Sendable {
         let firstByte = try await copy(stream, of: connection, into: sink)
         report(.verifying)
         let digest = try await sink.digest()
-        let received = try await sink.finish(expecting: try await expectedDigest())
+        let received = try await sink.finish(expecting: try await expectedDigest(over: connection))
         let summary = TransferSummary(
             name: received.name, peer: offerer, byteCount: Int64(received.byteCount),
             transferredByteCount: Int64(received.byteCount - offset), duration: .now - firstByte,
-            timeToFirstByte: firstByte - started, sha256: hexadecimal(digest), path: connection.path)
+            timeToFirstByte: firstByte - started, sha256: hexadecimal(digest), isVerified: received.isVerified,
+            path: connection.path)
         return (summary, received)
     }
 
@@ -215,7 +221,7 @@ struct IncomingFile: Sendable {
             group.addTask {
                 var firstByte: ContinuousClock.Instant?
                 position.startWaiting()
-                while let block = try await stream.read() {
+                while !isComplete(sink, over: connection), let block = try await stream.read() {
                     position.stopWaiting()
                     if firstByte == nil { firstByte = .now }
                     try await sink.write(block)
@@ -225,7 +231,10 @@ struct IncomingFile: Sendable {
                     position.startWaiting()
                 }
                 position.stopWaiting()
-                position.finish()
+                if !connection.path.isEndToEndEncrypted, let size = file.size, sink.offset < size {
+                    throw TransferError.interrupted(
+                        byteCount: position.byteCount, "the sender closed the connection before the end of the file")
+                }
                 return firstByte ?? .now
             }
             group.addTask {
@@ -241,18 +250,25 @@ struct IncomingFile: Sendable {
         }
     }
 
-    /// The digest the sender tells, which it does right after the last byte.
-    private func expectedDigest() async throws -> [UInt8] {
-        if let hash = file.hashes.first(where: { $0.algorithm == .sha256 }) { return hash.value }
+    /// Whether the last byte is there. A client that is no sleigh may leave the stream open behind it.
+    private func isComplete(_ sink: FileSink, over connection: any PeerConnection) -> Bool {
+        !connection.path.isEndToEndEncrypted && sink.offset == file.size
+    }
+
+    /// The digest the sender tells, which it does right after the last byte; `nil` when a client that is no sleigh tells
+    /// none.
+    private func expectedDigest(over connection: any PeerConnection) async throws -> [UInt8]? {
+        if let value = expected.value { return value }
+        let limit = expected.isAnnounced ? Self.checksumTimeout : Self.unannouncedChecksumTimeout
         return try await withThrowingTaskGroup(of: [UInt8]?.self) { group in
             defer { group.cancelAll() }
-            group.addTask { await checksum.stream.first { _ in true } }
+            group.addTask { await checksum.stream.first { _ in true } ?? nil }
             group.addTask {
-                try await Task.sleep(for: Self.checksumTimeout)
+                try await Task.sleep(for: limit)
                 return nil
             }
             group.addTask {
-                for await _ in disconnected.stream {
+                for await _ in disconnected.stream where connection.path.isEndToEndEncrypted {
                     throw TransferError.interrupted(
                         byteCount: position.byteCount,
                         "the connection to the XMPP server was lost before the sender could tell the checksum")
@@ -261,6 +277,7 @@ struct IncomingFile: Sendable {
             }
             if let digest = try await group.next() ?? nil { return digest }
             try Task.checkCancellation()
+            guard connection.path.isEndToEndEncrypted else { return nil }
             throw TransferError.interrupted(
                 byteCount: position.byteCount, "the sender did not tell the file's checksum")
         }

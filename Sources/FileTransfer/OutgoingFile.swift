@@ -10,6 +10,8 @@ struct OutgoingFile: Sendable {
     private static let answerTimeout = Duration.seconds(180)
     /// How long the receiver's word may take once it has closed the connection.
     private static let confirmationTimeout = Duration.seconds(10)
+    /// How long a client that is no sleigh may take to say that it has the file; some never do.
+    private static let foreignConfirmationTimeout = Duration.seconds(120)
     /// How long the end of the session may take once the stream was aborted.
     private static let reasonTimeout = Duration.seconds(2)
 
@@ -66,9 +68,12 @@ struct OutgoingFile: Sendable {
                 accepted.continuation.yield(answer?.range ?? FileDescription.Range())
             case .received(content):
                 confirmed.continuation.yield()
-            case .ended(.peer(let reason)) where reason?.condition == .success && position.isAllSent:
+            case .ended(.peer(let reason)) where reason?.condition == .success && position.isConnected:
+                // Perhaps before our last write has returned. That it was the last one is for `transfer` to see.
                 confirmed.continuation.yield()
                 return
+            case .ended(.peer(nil)) where position.isAllSent:
+                throw TransferError.interrupted(byteCount: position.byteCount, Self.unconfirmed)
             case .ended(.local):
                 return
             case .ended(let end):
@@ -138,7 +143,8 @@ struct OutgoingFile: Sendable {
         let summary = TransferSummary(
             name: source.name, peer: session.peer, byteCount: Int64(source.byteCount),
             transferredByteCount: Int64(source.byteCount - range.offset), duration: .now - firstByte,
-            timeToFirstByte: firstByte - started, sha256: hexadecimal(digest), path: connection.path)
+            timeToFirstByte: firstByte - started, sha256: hexadecimal(digest),
+            isVerified: connection.path.isEndToEndEncrypted, path: connection.path)
         await connection.close()
         await session.terminate(Reason(.success))
         return summary
@@ -160,7 +166,11 @@ struct OutgoingFile: Sendable {
             report(.progress(byteCount: position.byteCount, connection.path))
         }
         position.finish()
-        try await stream.finish()
+        do {
+            try await stream.finish()
+        } catch where error is ByteStreamError && !connection.path.isEndToEndEncrypted {
+            // Whoever has as many bytes as were announced may close first; whether it has them, the session tells.
+        }
         position.advance(to: byteCount)
         report(.progress(byteCount: byteCount, connection.path))
         return try await reading.digest()
@@ -182,6 +192,12 @@ struct OutgoingFile: Sendable {
                 try await Task.sleep(for: Self.confirmationTimeout)
                 return false
             }
+            if !connection.path.isEndToEndEncrypted {
+                group.addTask {
+                    try await Task.sleep(for: Self.foreignConfirmationTimeout)
+                    return false
+                }
+            }
             group.addTask {
                 for await _ in disconnected.stream {
                     throw TransferError.interrupted(
@@ -192,8 +208,9 @@ struct OutgoingFile: Sendable {
             }
             if try await group.next() == true { return }
             try Task.checkCancellation()
-            throw TransferError.interrupted(
-                byteCount: position.byteCount, "the receiver did not confirm that it has the file")
+            throw TransferError.interrupted(byteCount: position.byteCount, Self.unconfirmed)
         }
     }
+
+    private static let unconfirmed = "the receiver did not confirm that it has the file"
 }

@@ -74,8 +74,8 @@ public struct SOCKS5TransportDescription: Sendable, Hashable {
 
     /// The name of the bytestream, which both sides use.
     public var sid: String
-    /// What carries the bytes.
-    public var mode: Mode
+    /// What carries the bytes, for the offer to say; `nil` is TCP (§ 2.2).
+    public var mode: Mode?
     /// The destination address to give to the proxies of this side (XEP-0065 § 5.3.2): 40 hexadecimal digits.
     public var destinationAddress: String?
     /// Where the peer may connect.
@@ -88,7 +88,7 @@ public struct SOCKS5TransportDescription: Sendable, Hashable {
 
     /// Creates a description.
     public init(
-        sid: String, mode: Mode = .tcp, destinationAddress: String? = nil, candidates: [Candidate] = [],
+        sid: String, mode: Mode? = nil, destinationAddress: String? = nil, candidates: [Candidate] = [],
         info: Info? = nil, fingerprint: FingerprintDescription? = nil
     ) {
         self.sid = sid
@@ -108,7 +108,12 @@ public struct SOCKS5TransportDescription: Sendable, Hashable {
             guard let mode = Mode(rawValue: word) else { throw .invalid("mode") }
             self.mode = mode
         }
-        destinationAddress = try element.optional("dstaddr")
+        if let text = try element.optional("dstaddr") {
+            guard text.utf8.count == 40, text.utf8.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }) else {
+                throw .invalid("dstaddr")
+            }
+            destinationAddress = text
+        }
         fingerprint = try FingerprintDescription(within: element)
         let candidates = element.all("candidate")
         guard candidates.count <= JingleLimit.candidateCount else { throw .tooMany("candidate") }
@@ -119,7 +124,7 @@ public struct SOCKS5TransportDescription: Sendable, Hashable {
     /// The `<transport/>` element.
     public var element: XMLElement {
         var element = XMLElement("transport", namespace: Self.namespace, attributes: ["sid": sid])
-        if info == nil { element["mode"] = mode.rawValue }
+        element["mode"] = mode?.rawValue
         element["dstaddr"] = destinationAddress
         if let fingerprint { element.append(fingerprint.element) }
         for candidate in candidates { element.append(candidate.element) }

@@ -169,6 +169,7 @@ public final class BufferedByteStream: ByteStream {
     /// Ends our direction and waits until the peer has acknowledged everything.
     public func finish() async throws {
         let isNew = try state.withLock { state in
+            if state.isSendFinished { return false }
             if let error = state.sendError { throw error }
             guard !state.isEndRequested else { return false }
             state.isEndRequested = true
@@ -262,12 +263,21 @@ public final class BufferedByteStream: ByteStream {
     }
 
     /// One or both directions are over before their time.
-    func fail(send: ByteStreamError?, receive: ByteStreamError?, dropsData: Bool = false) {
-        let waiters = state.withLock { state -> [(Continuation, ByteStreamError)] in
+    ///
+    /// - Parameter isTaken: whether the peer has everything that was taken from here; when that is all, it was sent in order.
+    func fail(
+        send: ByteStreamError?, receive: ByteStreamError?, isTaken: Bool = false, dropsData: Bool = false
+    ) {
+        let (finish, waiters) = state.withLock { state in
+            var finish: Continuation?
             var waiters: [(Continuation, ByteStreamError)] = []
             if let send, state.sendError == nil, !state.isSendFinished {
                 state.sendError = send
                 state.outgoing.removeAll()
+                if isTaken, state.bufferedByteCount == 0 {
+                    state.isSendFinished = true
+                    finish = state.waiters.finish.take()
+                }
                 if let waiter = state.waiters.write.take() { waiters.append((waiter, send)) }
                 if let waiter = state.waiters.finish.take() { waiters.append((waiter, send)) }
             }
@@ -280,8 +290,9 @@ public final class BufferedByteStream: ByteStream {
                 state.incoming.removeAll()
                 state.incomingIndex = 0
             }
-            return waiters
+            return (finish, waiters)
         }
+        finish?.resume()
         for (waiter, error) in waiters { waiter.resume(throwing: error) }
     }
 

@@ -20,20 +20,21 @@ final class DirectTCPTransport: Sendable {
     static let addressLimit = 8
 
     /// The authenticated connections, for one reader.
-    let connections: AsyncStream<DirectTCPConnection>
+    let connections: AsyncStream<TCPConnection>
 
     private let certificate: DeviceCertificate
     private let ownAddresses: [ICEAddress]
     private let allowsLoopback: Bool
-    private let handshakeLimit: TimeAmount
+    private let handshakeLimit: Duration
+    private let silenceLimit: Duration
     private let pool: BlockPool
     private let loop: any EventLoop
     private let listener: EventLoopFuture<any Channel>
-    private let arrived: AsyncStream<DirectTCPConnection>.Continuation
+    private let arrived: AsyncStream<TCPConnection>.Continuation
     private let state = Mutex(State())
 
     private struct State {
-        var setup: DirectTCPHandler.Setup?
+        var setup: TCPSetup?
         var unauthenticatedCount = 0
         var channels: [ObjectIdentifier: any Channel] = [:]
         var obstacles: [String] = []
@@ -45,16 +46,18 @@ final class DirectTCPTransport: Sendable {
     /// - Parameters:
     ///   - addresses: the addresses of this host that the peer may be told.
     ///   - handshakeLimit: how long a connection may be unauthenticated.
+    ///   - silenceLimit: after how much silence a connection is dead, in whole seconds.
     ///   - allowsLoopback: whether loopback addresses, and our own, may be dialled; for tests.
     init(
         certificate: DeviceCertificate, addresses: [ICEAddress], allowsLoopback: Bool = false,
-        handshakeLimit: Duration = .seconds(5), pool: BlockPool = BlockPool(),
+        handshakeLimit: Duration = .seconds(5), silenceLimit: Duration = .seconds(20), pool: BlockPool = BlockPool(),
         loop: any EventLoop = MultiThreadedEventLoopGroup.singleton.next()
     ) {
         self.certificate = certificate
         self.ownAddresses = addresses
         self.allowsLoopback = allowsLoopback
-        self.handshakeLimit = .nanoseconds(Int64(clamping: handshakeLimit.nanoseconds))
+        self.handshakeLimit = handshakeLimit
+        self.silenceLimit = silenceLimit
         self.pool = pool
         self.loop = loop
         (connections, arrived) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.unauthenticatedLimit))
@@ -78,18 +81,12 @@ final class DirectTCPTransport: Sendable {
         let owner = Mutex(Owner())
     }
 
-    private static let readByteCount = 256 << 10
-    private static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 256 << 10, high: 512 << 10)
-
     private static func listen(
         _ host: String, _ acceptor: Acceptor, _ loop: any EventLoop
     ) -> EventLoopFuture<any Channel> {
         ServerBootstrap(group: loop)
             .serverChannelOption(.backlog, value: Int32(unauthenticatedLimit))
             .serverChannelOption(.autoRead, value: false)
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: readByteCount))
-            .childChannelOption(.writeBufferWaterMark, value: waterMark)
             .childChannelInitializer { channel in
                 acceptor.owner.withLock { $0.transport }?.admit(channel) ?? channel.close()
             }
@@ -109,9 +106,9 @@ final class DirectTCPTransport: Sendable {
     func start(
         role: TLSPeerEngine.Role, peerFingerprint: Fingerprint, remote: ICEQUICTransportDescription.Direct?
     ) {
-        let setup = DirectTCPHandler.Setup(
-            role: role, certificate: certificate, peerFingerprint: peerFingerprint, pool: pool,
-            handshakeLimit: handshakeLimit)
+        let setup = TCPSetup(
+            protection: .tls(role: role, certificate: certificate, peerFingerprint: peerFingerprint),
+            kind: .directTCP, pool: pool, handshakeLimit: handshakeLimit, silenceLimit: silenceLimit)
         state.withLock { $0.setup = setup }
         listener.whenSuccess { $0.setOption(.autoRead, value: true).whenFailure { _ in } }
         guard let remote else { return }
@@ -125,7 +122,7 @@ final class DirectTCPTransport: Sendable {
     var unauthenticatedCount: Int { state.withLock { $0.unauthenticatedCount } }
 
     /// Stops to listen and to dial, and closes every connection but one.
-    func close(except chosen: DirectTCPConnection? = nil) {
+    func close(except chosen: TCPConnection? = nil) {
         let channels = state.withLock { state in
             state.isClosed = true
             defer { state.channels = [:] }
@@ -156,9 +153,6 @@ final class DirectTCPTransport: Sendable {
         guard let target = try? NIOCore.SocketAddress(ipAddress: address.ip, port: Int(address.port)) else { return }
         ClientBootstrap(group: loop)
             .connectTimeout(.nanoseconds(Int64(clamping: Self.dialLimit.nanoseconds)))
-            .channelOption(.allowRemoteHalfClosure, value: true)
-            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: Self.readByteCount))
-            .channelOption(.writeBufferWaterMark, value: Self.waterMark)
             .channelInitializer { [weak self] channel in
                 self?.admit(channel, isDialled: true, to: address) ?? channel.close()
             }
@@ -173,7 +167,7 @@ final class DirectTCPTransport: Sendable {
     private func admit(
         _ channel: any Channel, isDialled: Bool = false, to address: ICEAddress? = nil
     ) -> EventLoopFuture<Void> {
-        let setup = state.withLock { state -> DirectTCPHandler.Setup? in
+        let setup = state.withLock { state -> TCPSetup? in
             guard !state.isClosed, let setup = state.setup else { return nil }
             let isFull =
                 state.unauthenticatedCount >= Self.unauthenticatedLimit
@@ -184,7 +178,7 @@ final class DirectTCPTransport: Sendable {
             return setup
         }
         guard let setup else { return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel) }
-        let handler = DirectTCPHandler(setup) { [weak self] result in
+        let handler = TCPStreamHandler(setup) { [weak self] result in
             if !isDialled { self?.state.withLock { $0.unauthenticatedCount -= 1 } }
             switch result {
             case .success(let connection): self?.arrived.yield(connection)

@@ -13,7 +13,7 @@ extension ICEQUICTransport {
     /// What happens while a path is being chosen.
     private enum Arrival: Sendable {
         case udp(Result<QUICOverICE, any Error>)
-        case tcp(DirectTCPConnection)
+        case tcp(TCPConnection)
         case timer
     }
 
@@ -66,12 +66,12 @@ extension ICEQUICTransport {
     ///
     /// - Throws: `TransportFailure`, `CancellationError`.
     public func connect() async throws -> any PeerConnection {
-        let parameters = try startDirect()
+        let agreement = try startDirect()
         return try await withThrowingTaskGroup(of: Arrival.self) { group in
             defer { group.cancelAll() }
             group.addTask {
                 do {
-                    return .udp(.success(try await self.connectOverICE(parameters)))
+                    return .udp(.success(try await self.connectOverICE(agreement)))
                 } catch {
                     return .udp(.failure(error))
                 }
@@ -85,7 +85,7 @@ extension ICEQUICTransport {
             }
             var choice = PathChoice(mayHaveTCP: mayHaveTCP, start: .now)
             var udp: Result<QUICOverICE, any Error>?
-            var tcp: DirectTCPConnection?
+            var tcp: TCPConnection?
             while true {
                 switch choice.verdict(at: .now) {
                 case .takeTCP:
@@ -125,12 +125,12 @@ extension ICEQUICTransport {
     ///
     /// - Throws: `TransportFailure`, `ByteStreamError`, `CancellationError`.
     public func acceptStream() async throws -> AcceptedStream {
-        let parameters = try startDirect()
+        let agreement = try startDirect()
         let accepted = try await withThrowingTaskGroup(of: Opening.self) { group in
             defer { group.cancelAll() }
             group.addTask {
                 do {
-                    return .connected(.success(try await self.connectOverICE(parameters)))
+                    return .connected(.success(try await self.connectOverICE(agreement)))
                 } catch {
                     return .connected(.failure(error))
                 }
@@ -142,7 +142,7 @@ extension ICEQUICTransport {
                 switch opening {
                 case .stream(let accepted): return accepted
                 case .connected(.success(let connection)):
-                    if connection is DirectTCPConnection { group.addTask { await self.nextDirectConnection() } }
+                    if connection is TCPConnection { group.addTask { await self.nextDirectConnection() } }
                     group.addTask { await Self.stream(of: connection) }
                     if openings.addConnection() {
                         group.addTask { await Self.wait(until: .now + Self.openingTimeout, then: .tooLate) }
@@ -161,7 +161,7 @@ extension ICEQUICTransport {
             }
             throw CancellationError()
         }
-        if let connection = accepted.connection as? DirectTCPConnection {
+        if let connection = accepted.connection as? TCPConnection {
             direct?.close(except: connection)
             agent.close()
         } else {
@@ -194,20 +194,15 @@ extension ICEQUICTransport {
     }
 
     /// The parameters of every path; begins to look for TCP connections.
-    private func startDirect() throws(TransportFailure) -> PeerParameters {
-        let (fingerprint, handshakeRole, remote) = state.withLock {
-            ($0.remoteFingerprint, $0.handshakeRole, $0.remoteDirect)
-        }
-        guard let fingerprint, let handshakeRole else {
-            throw TransportFailure.unusableDescription("no fingerprint for encryption")
-        }
-        direct?.start(
-            role: handshakeRole == .server ? .server : .client, peerFingerprint: fingerprint, remote: remote)
-        return PeerParameters(fingerprint: fingerprint, handshakeRole: handshakeRole)
+    private func startDirect() throws(TransportFailure) -> HandshakeRoles.Agreement {
+        let (agreement, remote) = state.withLock { ($0.handshake.agreement, $0.remoteDirect) }
+        guard let agreement else { throw TransportFailure.unusableDescription("no fingerprint for encryption") }
+        direct?.start(role: agreement.tlsRole, peerFingerprint: agreement.peerFingerprint, remote: remote)
+        return agreement
     }
 
     private func take(
-        _ connection: DirectTCPConnection, inPlaceOf udp: Result<QUICOverICE, any Error>?
+        _ connection: TCPConnection, inPlaceOf udp: Result<QUICOverICE, any Error>?
     ) -> any PeerConnection {
         direct?.close(except: connection)
         agent.close()
@@ -220,7 +215,7 @@ extension ICEQUICTransport {
         return connection
     }
 
-    private func reasonsAgainst(_ tcp: DirectTCPConnection?) -> [String] {
+    private func reasonsAgainst(_ tcp: TCPConnection?) -> [String] {
         guard let direct, mayHaveTCP else { return [] }
         if let tcp { return ["the round trip is too long for TCP: \(tcp.minimumRoundTripTime)"] }
         return [

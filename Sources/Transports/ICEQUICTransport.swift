@@ -21,7 +21,6 @@ public final class ICEQUICTransport: TransportMethod {
     /// limit on the checks follows.
     private static let signallingLimit = Duration.seconds(20)
 
-    private let role: JingleRole
     private let allowed: AllowedPaths
     private let certificate: DeviceCertificate
     let agent: ICEAgent
@@ -29,16 +28,10 @@ public final class ICEQUICTransport: TransportMethod {
     /// Looks for TCP connections too, unless only relays are allowed.
     let direct: DirectTCPTransport?
     private let started = ContinuousClock.now
-    let state = Mutex(State())
+    let state: Mutex<State>
     private let candidatesChanged: (AsyncStream<Void>, AsyncStream<Void>.Continuation)
     private let gathered: (AsyncStream<Void>, AsyncStream<Void>.Continuation)
     private let outcome: (AsyncStream<Outcome>, AsyncStream<Outcome>.Continuation)
-
-    /// What both sides have agreed on for every path.
-    struct PeerParameters: Sendable {
-        var fingerprint: Fingerprint
-        var handshakeRole: FingerprintDescription.HandshakeRole
-    }
 
     private enum Outcome: Sendable {
         case selected(ICESelectedPair)
@@ -51,13 +44,11 @@ public final class ICEQUICTransport: TransportMethod {
         var isGatheringComplete = false
         var isCompletionSent = false
         var remoteCredentials: ICEUDPTransportDescription.Credentials?
-        var remoteFingerprint: Fingerprint?
         var remoteDirect: ICEQUICTransportDescription.Direct?
-        var handshakeRole: FingerprintDescription.HandshakeRole?
+        var handshake: HandshakeRoles
         var pair: ICESelectedPair?
         /// The peer's relays, where relays may not be used: it may send through them all the same.
         var refusedRelays: Set<String> = []
-        var localSetup = FingerprintDescription.Setup.actpass
     }
 
     /// Creates a transport and starts to gather candidates.
@@ -71,7 +62,7 @@ public final class ICEQUICTransport: TransportMethod {
         role: JingleRole, certificate: DeviceCertificate, loop: ICELoop, configuration: ICEConfiguration,
         allowed: AllowedPaths = .all
     ) throws(TransportFailure) {
-        self.role = role
+        state = Mutex(State(handshake: HandshakeRoles(isOfferer: role == .initiator)))
         self.allowed = allowed
         self.certificate = certificate
         do {
@@ -100,7 +91,7 @@ public final class ICEQUICTransport: TransportMethod {
     private var mayHaveUDP: Bool { !allowed.isDisjoint(with: [.directUDP, .relay]) }
 
     /// The fingerprint the peer signalled, once it has.
-    public var peerFingerprint: Fingerprint? { state.withLock { $0.remoteFingerprint } }
+    public var peerFingerprint: Fingerprint? { state.withLock { $0.handshake.agreement?.peerFingerprint } }
 
     /// Follows the agent until it is closed.
     public func run() async {
@@ -168,7 +159,7 @@ public final class ICEQUICTransport: TransportMethod {
     public func receive(_ remote: ContentTransport) throws(TransportFailure) {
         guard case .iceQUIC(let remote) = remote else { throw .unusableDescription("another transport") }
         if let fingerprint = remote.ice.fingerprint {
-            try receive(fingerprint)
+            try state.withLock { (state) throws(TransportFailure) in try state.handshake.receive(fingerprint) }
         }
         if let direct = remote.direct { state.withLock { $0.remoteDirect = $0.remoteDirect ?? direct } }
         if let credentials = remote.ice.credentials {
@@ -201,7 +192,7 @@ public final class ICEQUICTransport: TransportMethod {
     }
 
     /// Waits for ICE to find a path, connects QUIC over it, and authenticates the peer.
-    func connectOverICE(_ parameters: PeerParameters) async throws -> QUICOverICE {
+    func connectOverICE(_ agreement: HandshakeRoles.Agreement) async throws -> QUICOverICE {
         guard mayHaveUDP else { throw TransportFailure.noPath(["UDP is not allowed here"]) }
         let pair = try await withThrowingTaskGroup(of: ICESelectedPair?.self) { group in
             defer { group.cancelAll() }
@@ -233,8 +224,8 @@ public final class ICEQUICTransport: TransportMethod {
         agent.setReceiveHandler { path.deliver($0) }
         do {
             let channel = try await QUICChannel.connect(
-                role: parameters.handshakeRole == .server ? .server : .client, certificate: certificate,
-                peerFingerprint: parameters.fingerprint, path: path)
+                role: agreement.role == .server ? .server : .client, certificate: certificate,
+                peerFingerprint: agreement.peerFingerprint, path: path)
             return QUICOverICE(channel: channel, transport: self, pair: pair)
         } catch ByteStreamError.peerNotAuthenticated {
             throw TransportFailure.peerNotAuthenticated
@@ -274,40 +265,16 @@ public final class ICEQUICTransport: TransportMethod {
         throw TransportFailure.unavailable("ICE was closed")
     }
 
-    private func receive(_ fingerprint: FingerprintDescription) throws(TransportFailure) {
-        guard fingerprint.hash == .sha256, let parsed = Fingerprint(bytes: fingerprint.bytes) else {
-            throw .unusableDescription("a fingerprint that is not SHA-256")
-        }
-        let isConsistent = state.withLock { state in
-            if let known = state.remoteFingerprint { return known == parsed }
-            switch role {
-            case .initiator:
-                state.handshakeRole = state.localSetup.offererRole(answer: fingerprint.setup)
-            case .responder:
-                // The one who has the data is then the client, which may send half a round trip earlier.
-                guard let answer = fingerprint.setup.answer(preferring: .server) else { return false }
-                state.localSetup = answer
-                state.handshakeRole = answer == .active ? .client : .server
-            }
-            guard state.handshakeRole != nil else { return false }
-            state.remoteFingerprint = parsed
-            return true
-        }
-        guard isConsistent else { throw .unusableDescription("a fingerprint or setup that does not fit") }
-    }
-
     private func description(withFingerprint: Bool) -> ICEQUICTransportDescription {
         let credentials = agent.localCredentials
         return state.withLock { state in
             let candidates = state.unsent
             state.unsent = []
             state.isCompletionSent = state.isGatheringComplete
-            let fingerprint = FingerprintDescription(
-                bytes: certificate.fingerprint.bytes, setup: state.localSetup)
             var ice = ICEUDPTransportDescription(
                 credentials: ICEUDPTransportDescription.Credentials(
                     ufrag: credentials.usernameFragment, pwd: credentials.password))
-            if withFingerprint { ice.fingerprint = fingerprint }
+            if withFingerprint { ice.fingerprint = state.handshake.description(of: certificate) }
             ice.candidates = candidates
             return ICEQUICTransportDescription(ice: ice, isGatheringComplete: state.isGatheringComplete)
         }

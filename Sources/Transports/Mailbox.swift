@@ -24,6 +24,15 @@ final class Mailbox<Element: Sendable>: Sendable {
         return isTaken
     }
 
+    /// Gives an element back that was taken and not used; it is the next again.
+    func putBack(_ element: Element) {
+        let waiter = state.withLock { state in
+            state.elements.insert(element, at: 0)
+            return state.waiter.take()
+        }
+        waiter?.resume()
+    }
+
     /// Waits for the next element. For one reader at a time.
     ///
     /// - Throws: `CancellationError`.
@@ -47,5 +56,26 @@ final class Mailbox<Element: Sendable>: Sendable {
                 state.withLock { $0.waiter.take() }?.resume()
             }
         }
+    }
+
+    /// Waits for the next element for a time; `nil` when there is none by then. For one reader at a time.
+    ///
+    /// - Throws: `CancellationError`.
+    func next(within limit: Duration) async throws -> Element? {
+        let element = try await withThrowingTaskGroup(of: Element?.self) { group -> Element? in
+            group.addTask { try await self.next() }
+            group.addTask {
+                try await Task.sleep(for: limit)
+                return nil
+            }
+            defer { group.cancelAll() }
+            if let first = try await group.next(), let first { return first }
+            // What came in the last moment must not be lost.
+            group.cancelAll()
+            guard let last = try? await group.next() else { return nil }
+            return last
+        }
+        try Task.checkCancellation()
+        return element
     }
 }

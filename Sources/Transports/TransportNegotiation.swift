@@ -12,39 +12,45 @@ import Synchronization
 /// The initiator proposes the next method as soon as one fails. The responder waits for that, and proposes one itself when
 /// nothing comes. Whichever side proposes, the other may refuse, and then the next is tried.
 public final class TransportNegotiation: Sendable {
-    /// How long the peer may take to answer a transport-replace.
-    private static let answerLimit = Duration.seconds(20)
-    /// How long the responder waits for the initiator to propose another transport.
-    private static let proposalPatience = Duration.seconds(15)
+    /// How long the steps of a fall-back may take.
+    package struct Limits: Sendable {
+        /// The peer's answer to a transport-replace.
+        package var answer = Duration.seconds(20)
+        /// The initiator's proposal of another transport, before the responder makes one itself.
+        package var proposal = Duration.seconds(15)
+        /// A proposal of the peer's that has won over ours (§ 7.2.16).
+        package var crossing = Duration.seconds(2)
+
+        package init() {}
+    }
+
     /// How often the transport may be replaced in one session, by either side.
-    private static let replacementLimit = 8
+    static let replacementLimit = 8
     /// How many signals may wait for their reader.
     private static let signalLimit = 64
 
-    private let role: JingleRole
-    private let content: ContentID
-    private let rungs: [TransportRung]
+    let role: JingleRole
+    let content: ContentID
+    let rungs: [TransportRung]
     private let check: Check
-    private let signals = Mailbox<Signal>(limit: signalLimit)
-    private let jobs = AsyncStream.makeStream(of: Job.self)
-    private let state: Mutex<State>
-
-    /// How long a proposal of the peer's may take that has won over ours (§ 7.2.16).
-    private static let crossingLimit = Duration.seconds(2)
+    let limits: Limits
+    let signals = Mailbox<Signal>(limit: signalLimit)
+    let jobs = AsyncStream.makeStream(of: Job.self)
+    let state: Mutex<State>
 
     /// What the session tells the search for a path.
-    private enum Signal: Sendable {
+    enum Signal: Sendable {
         case offered(ContentTransport)
         case accepted(ContentTransport)
         case rejected(String?)
     }
 
-    private enum Job: Sendable {
+    enum Job: Sendable {
         case run(any TransportMethod)
         case signal(any TransportMethod, JingleSessionHandle)
     }
 
-    private struct State {
+    struct State {
         var session: JingleSessionHandle?
         var method: (any TransportMethod)?
         var namespace: String
@@ -71,11 +77,18 @@ public final class TransportNegotiation: Sendable {
     public convenience init(
         offering rungs: [TransportRung], of content: ContentID, check: @escaping Check
     ) async throws(TransportFailure) {
+        try await self.init(offering: rungs, of: content, limits: Limits(), check: check)
+    }
+
+    /// The same, with other limits.
+    package convenience init(
+        offering rungs: [TransportRung], of content: ContentID, limits: Limits, check: @escaping Check
+    ) async throws(TransportFailure) {
         var reasons: [String] = []
         for rung in rungs where rung.isAllowed {
             do {
                 let first = try await rung.make(true)
-                self.init(.initiator, content, rungs, first, rung.namespace, check)
+                self.init(.initiator, content, rungs, first, rung.namespace, limits, check)
                 note(reasons)
                 return
             } catch .unavailable(let why) {
@@ -92,18 +105,27 @@ public final class TransportNegotiation: Sendable {
     public convenience init(
         answering remote: ContentTransport, of content: ContentID, rungs: [TransportRung], check: @escaping Check
     ) async throws(TransportFailure) {
+        try await self.init(answering: remote, of: content, rungs: rungs, limits: Limits(), check: check)
+    }
+
+    /// The same, with other limits.
+    package convenience init(
+        answering remote: ContentTransport, of content: ContentID, rungs: [TransportRung], limits: Limits,
+        check: @escaping Check
+    ) async throws(TransportFailure) {
         guard let rung = rungs.first(where: { $0.namespace == remote.namespace }) else {
             throw .unavailable("the peer offers a transport that is not used here")
         }
         let first = try await rung.make(false)
-        self.init(.responder, content, rungs, first, rung.namespace, check)
+        self.init(.responder, content, rungs, first, rung.namespace, limits, check)
         try receive(remote)
     }
 
     private init(
         _ role: JingleRole, _ content: ContentID, _ rungs: [TransportRung], _ first: any TransportMethod,
-        _ namespace: String, _ check: @escaping Check
+        _ namespace: String, _ limits: Limits, _ check: @escaping Check
     ) {
+        self.limits = limits
         self.role = role
         self.content = content
         self.rungs = rungs
@@ -264,9 +286,11 @@ public final class TransportNegotiation: Sendable {
                     if case .offered(let transport) = try await self.signals.next() { return .offered(transport) }
                 }
             }
-            let turn = try await group.next()
+            guard let turn = try await group.next() else { throw CancellationError() }
+            // What was proposed in this very moment must not be lost.
+            group.cancelAll()
+            if case .offered(let transport)?? = try? await group.next() { signals.putBack(.offered(transport)) }
             try Task.checkCancellation()
-            guard let turn else { throw CancellationError() }
             return turn
         }
     }
@@ -278,156 +302,6 @@ public final class TransportNegotiation: Sendable {
         try check(method.peerFingerprint)
     }
 
-    /// Goes to the next method that both sides agree on.
-    private func fallBack() async throws {
-        if role == .responder, let signal = try await signal(within: Self.proposalPatience) {
-            if case .offered(let transport) = signal, try await accept(transport) { return }
-        }
-        while let rung = state.withLock({ $0.untried.isEmpty ? nil : $0.untried.removeFirst() }) {
-            try countReplacement()
-            if try await propose(rung) { return }
-        }
-        throw TransportFailure.noPath(state.withLock { $0.reasons })
-    }
-
-    /// Proposes a method; returns whether there is one to go on with, this or one of the peer's.
-    private func propose(_ rung: TransportRung) async throws -> Bool {
-        guard let session = state.withLock({ $0.session }) else {
-            throw TransportFailure.unavailable("the session has not begun")
-        }
-        let method: any TransportMethod
-        do {
-            method = try await rung.make(true)
-        } catch {
-            note(try Self.reasons(of: error))
-            return false
-        }
-        try keep(method)
-        state.withLock { $0.proposed = (method, rung.namespace) }
-        defer { state.withLock { $0.proposed = nil } }
-        do {
-            try await session.replaceTransports([(content, await method.localDescription())])
-        } catch {
-            method.close()
-            throw error
-        }
-        switch try await signal(within: Self.answerLimit) {
-        case .accepted(let remote)?:
-            do {
-                try method.receive(remote)
-            } catch {
-                note(try Self.reasons(of: error))
-                method.close()
-                return false
-            }
-            use(method, rung.namespace, session)
-            return true
-        case .rejected(let why)?:
-            method.close()
-            // Both may have proposed at once; then the initiator's proposal counts, and follows.
-            if why == nil, role == .responder,
-                case .offered(let transport)? = try await signal(within: Self.crossingLimit)
-            {
-                state.withLock { $0.untried.insert(rung, at: 0) }
-                return try await accept(transport)
-            }
-            note(["\(rung.name): \(why ?? "the peer does not take it")"])
-            return false
-        case .offered(let transport)?:
-            method.close()
-            state.withLock { $0.untried.insert(rung, at: 0) }
-            return try await accept(transport)
-        case nil:
-            method.close()
-            throw TransportFailure.noPath(
-                state.withLock { $0.reasons } + ["the peer did not answer the proposal of \(rung.name)"])
-        }
-    }
-
-    /// Answers a proposal of the peer's, and falls back further when it cannot be used.
-    private func answer(_ transport: ContentTransport) async throws {
-        guard try await !accept(transport) else { return }
-        try await fallBack()
-    }
-
-    /// Accepts a transport the peer proposes if that is possible, or else rejects it.
-    private func accept(_ transport: ContentTransport) async throws -> Bool {
-        try countReplacement()
-        guard let session = state.withLock({ $0.session }),
-            let rung = rungs.first(where: { $0.namespace == transport.namespace && $0.isAllowed })
-        else {
-            note(["the peer proposed a transport that is not used here"])
-            await reject()
-            return false
-        }
-        let method: any TransportMethod
-        do {
-            method = try await rung.make(false)
-            try keep(method)
-            try method.receive(transport)
-        } catch {
-            note(try Self.reasons(of: error))
-            await reject()
-            return false
-        }
-        try await session.acceptTransports([(content, await method.localDescription())])
-        use(method, rung.namespace, session)
-        return true
-    }
-
-    private func reject() async {
-        guard let session = state.withLock({ $0.session }) else { return }
-        // It fails when the session is over, of which its events tell.
-        try? await session.rejectTransports([content], Reason(.failedTransport))
-    }
-
-    /// Makes a method the one in use.
-    private func use(_ method: any TransportMethod, _ namespace: String, _ session: JingleSessionHandle) {
-        let early = state.withLock { state in
-            state.method = method
-            state.namespace = namespace
-            state.untried = Self.rungs(state.untried, below: namespace)
-            defer { state.early = [] }
-            return state.early.filter { $0.namespace == namespace }
-        }
-        noteFingerprint()
-        for info in early { try? method.receive(info) }
-        jobs.continuation.yield(.signal(method, session))
-    }
-
-    /// Runs a method from now on, and sees to it that it is closed.
-    private func keep(_ method: any TransportMethod) throws {
-        guard !state.withLock({ $0.isClosed }) else {
-            method.close()
-            throw CancellationError()
-        }
-        jobs.continuation.yield(.run(method))
-    }
-
-    private func countReplacement() throws {
-        let count = state.withLock { state in
-            state.replacementCount += 1
-            return state.replacementCount
-        }
-        guard count <= Self.replacementLimit else {
-            throw TransportFailure.noPath(state.withLock { $0.reasons } + ["too many transports were proposed"])
-        }
-    }
-
-    private func signal(within limit: Duration) async throws -> Signal? {
-        let signal = try await withThrowingTaskGroup(of: Signal?.self) { group in
-            defer { group.cancelAll() }
-            group.addTask { try await self.signals.next() }
-            group.addTask {
-                try await Task.sleep(for: limit)
-                return nil
-            }
-            return try await group.next() ?? nil
-        }
-        try Task.checkCancellation()
-        return signal
-    }
-
     private func method(for info: ContentTransport) -> (any TransportMethod)? {
         state.withLock { state in
             if let proposed = state.proposed, proposed.namespace == info.namespace { return proposed.method }
@@ -437,13 +311,13 @@ public final class TransportNegotiation: Sendable {
         }
     }
 
-    private func noteFingerprint() {
+    func noteFingerprint() {
         state.withLock { state in
             if let fingerprint = state.method?.peerFingerprint { state.fingerprint = state.fingerprint ?? fingerprint }
         }
     }
 
-    private func note(_ reasons: [String]) { state.withLock { $0.reasons += reasons } }
+    func note(_ reasons: [String]) { state.withLock { $0.reasons += reasons } }
 
     private func name(of namespace: String) -> String {
         rungs.first { $0.namespace == namespace }?.name ?? namespace
@@ -452,7 +326,7 @@ public final class TransportNegotiation: Sendable {
     /// Why a method failed.
     ///
     /// - Throws: the error when no other method may be tried after it.
-    private static func reasons(of error: any Error) throws -> [String] {
+    static func reasons(of error: any Error) throws -> [String] {
         switch error {
         case TransportFailure.noPath(let reasons): reasons
         case TransportFailure.unavailable(let why): [why]
@@ -464,7 +338,7 @@ public final class TransportNegotiation: Sendable {
         }
     }
 
-    private static func rungs(_ rungs: [TransportRung], below namespace: String) -> [TransportRung] {
+    static func rungs(_ rungs: [TransportRung], below namespace: String) -> [TransportRung] {
         guard let index = rungs.firstIndex(where: { $0.namespace == namespace }) else {
             return rungs.filter(\.isAllowed)
         }

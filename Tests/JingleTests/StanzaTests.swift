@@ -23,7 +23,8 @@ import XMPP
             """)
         let dismissals: [JingleAction] = [.contentReject, .contentRemove, .sessionTerminate, .transportReject]
         if dismissals.contains(action) {
-            #expect(try JingleStanza(element).contents.first?.transport?.namespace == "urn:xmpp:jingle:transports:s5b:1")
+            #expect(
+                try JingleStanza(element).contents.first?.transport?.namespace == "urn:xmpp:jingle:transports:s5b:1")
         } else {
             #expect(throws: JingleSyntaxError.invalid("size")) { try JingleStanza(element) }
         }

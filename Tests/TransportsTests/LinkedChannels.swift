@@ -8,8 +8,9 @@ import XMPP
 /// has timed out as soon as it is sent.
 final class LinkedChannel: StanzaChannel {
     let address: JID
+    let maximumStanzaByteCount: Int?
 
-    private typealias Waiter = CheckedContinuation<XMLElement?, any Error>
+    private typealias Waiter = AsyncStream<Result<XMLElement?, any Error>>.Continuation
 
     private struct State {
         var peer: LinkedChannel?
@@ -23,12 +24,15 @@ final class LinkedChannel: StanzaChannel {
 
     private let state = Mutex(State())
 
-    private init(_ address: JID) { self.address = address }
+    private init(_ address: JID, _ maximumStanzaByteCount: Int?) {
+        self.address = address
+        self.maximumStanzaByteCount = maximumStanzaByteCount
+    }
 
     /// Makes two ends.
-    static func pair() throws -> (LinkedChannel, LinkedChannel) {
+    static func pair(maximumStanzaByteCount limit: Int? = nil) throws -> (LinkedChannel, LinkedChannel) {
         guard let alice = JID("alice@a.example/one"), let bob = JID("bob@b.example/two") else { throw TestFailure() }
-        let ends = (LinkedChannel(alice), LinkedChannel(bob))
+        let ends = (LinkedChannel(alice, limit), LinkedChannel(bob, limit))
         ends.0.state.withLock { $0.peer = ends.1 }
         ends.1.state.withLock { $0.peer = ends.0 }
         return ends
@@ -50,7 +54,7 @@ final class LinkedChannel: StanzaChannel {
             }
             return (state.waiters, state.readers)
         }
-        for waiter in waiters.values { waiter.resume(throwing: StanzaChannelError.closed(reason: "cut")) }
+        for waiter in waiters.values { waiter.yield(.failure(StanzaChannelError.closed(reason: "cut"))) }
         for reader in readers.values { reader.finish() }
     }
 
@@ -60,23 +64,28 @@ final class LinkedChannel: StanzaChannel {
         _ = try await request(.set, to: peer.address, payload: payload, timeout: .zero)
     }
 
-    func request(_ kind: RequestKind, to: JID?, payload: XMLElement, timeout: Duration) async throws -> XMLElement? {
+    func sendRequest(
+        _ kind: RequestKind, to: JID?, payload: XMLElement, timeout: Duration
+    ) async throws -> PendingAnswer {
         try Task.checkCancellation()
+        let answer = AsyncStream.makeStream(of: Result<XMLElement?, any Error>.self)
         let (id, peer, isCut) = state.withLock { state in
             state.requestCount += 1
             state.sentPayloads.append(payload)
+            if !state.isCut { state.waiters["\(state.requestCount)"] = answer.continuation }
             return ("\(state.requestCount)", state.peer, state.isCut)
         }
         if isCut { throw StanzaChannelError.closed(reason: "cut") }
-        guard let peer, !peer.state.withLock({ $0.isSilent }) else { throw StanzaChannelError.timedOut }
-        let request = IQ(from: address, to: to, id: id, content: kind == .get ? .get(payload) : .set(payload))
-        return try await withTaskCancellationHandler {
-            try await withCheckedThrowingContinuation { waiter in
-                state.withLock { $0.waiters[id] = waiter }
-                peer.take(request)
-            }
-        } onCancel: {
-            answer(id, .failure(CancellationError()))
+        if let peer, !peer.state.withLock({ $0.isSilent }) {
+            peer.take(
+                IQ(from: address, to: to, id: id, content: kind == .get ? .get(payload) : .set(payload)))
+        } else {
+            self.answer(id, .failure(StanzaChannelError.timedOut))
+        }
+        return PendingAnswer {
+            for await result in answer.stream { return try result.get() }
+            self.state.withLock { _ = $0.waiters.removeValue(forKey: id) }
+            throw CancellationError()
         }
     }
 
@@ -110,7 +119,7 @@ final class LinkedChannel: StanzaChannel {
     }
 
     private func answer(_ id: String, _ result: Result<XMLElement?, any Error>) {
-        state.withLock { $0.waiters.removeValue(forKey: id) }?.resume(with: result)
+        state.withLock { $0.waiters.removeValue(forKey: id) }?.yield(result)
     }
 }
 

@@ -183,7 +183,7 @@ extension ICEQUICTransport {
 }
 
 /// Lets through once it is open.
-private struct Gate: Sendable {
+struct Gate: Sendable {
     private let opened = AsyncStream.makeStream(of: Void.self)
 
     func open() { opened.continuation.finish() }
@@ -194,7 +194,7 @@ private struct Gate: Sendable {
 }
 
 extension Result where Failure == any Error {
-    fileprivate static func of(_ body: () async throws -> Success) async -> Result {
+    static func of(_ body: () async throws -> Success) async -> Result {
         do { return .success(try await body()) } catch { return .failure(error) }
     }
 }

@@ -1,3 +1,4 @@
+import SecureChannels
 import Testing
 import XML
 
@@ -47,6 +48,41 @@ struct ServerDiscoveryTests {
         #expect(throws: StanzaParseError.wrongElement) { try ProxyDiscovery.streamHosts(in: Ping.request) }
         let long = String(repeating: "a", count: 256)
         #expect(try ProxyDiscovery.streamHosts(in: query("<streamhost jid='p' host='\(long)' port='1'/>")) == [])
+    }
+
+    // XEP-0260 § 2.2, examples; and captures of Dino, as the responder, and Libervia, as the initiator
+    @Test(arguments: [
+        (
+            "vj3hs98y", "romeo@montague.lit/orchard", "juliet@capulet.lit/balcony",
+            "972b7bf47291ca609517f67f86b5081086052dad"
+        ),
+        (
+            "vj3hs98y", "juliet@capulet.lit/balcony", "romeo@montague.lit/orchard",
+            "1a12fb7bc625e55f3ed5b29a53dbe0e4aa7d80ba"
+        ),
+        (
+            "7fc0c5cb-1ea4-4f17-83a9-fd56e9222739", "bob@lab.test/dino", "alice@lab.test/gajim",
+            "c0333597203325e42ba196d8a4c1f8c3b1d2f0e7"
+        ),
+        (
+            "d3214304-b466-4702-a2cc-668ede8617a4", "alice@lab.test/libervia.joyrftWHkAPErrLNzZXdTN",
+            "bob@lab.test/dino", "3d3a124232dbe3a3f6b736b29d6d2dfae66ce483"
+        ),
+    ])
+    func destinationAddressIsThatOfOthers(sid: String, requester: String, target: String, expected: String) throws {
+        let address = SOCKS5Bytestream.destinationAddress(
+            sid: sid, requester: try #require(JID(requester)), target: try #require(JID(target)),
+            sha1: DigestAlgorithm.sha1.hash)
+        #expect(address == expected)
+    }
+
+    // XEP-0065 § 6.3.5, and the captures
+    @Test func activationIsThatOfOthers() throws {
+        let payload = SOCKS5Bytestream.activation(sid: "vxf9n471bn46", target: try #require(JID("t@example.org/bar")))
+        let expected = "<activate>t@example.org/bar</activate>"
+        #expect(
+            payload.serialized()
+                == "<query xmlns='http://jabber.org/protocol/bytestreams' sid='vxf9n471bn46'>\(expected)</query>")
     }
 
     // MARK: XEP-0363

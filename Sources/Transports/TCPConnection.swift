@@ -3,69 +3,37 @@ internal import NIOCore
 internal import SecureChannels
 internal import Synchronization
 
-/// A TCP connection with TLS 1.3 to one authenticated peer, for the one stream of one content.
+/// A TCP connection to one peer, for the one stream of one content.
 ///
 /// Dropping the last reference closes it.
-final class DirectTCPConnection: PeerConnection {
-    /// What the connection's handler and the tasks that use it share.
-    final class Link: ByteStreamCarrier {
-        /// How many written bytes may wait for the socket.
-        static let highWater = 4 << 20
-
-        let creditThreshold = 1 << 20
-        let channel: any Channel
-        /// The shortest round trip TCP saw during the handshakes.
-        let minimumRoundTripTime: Duration
-        private let roundTripTime: Mutex<Duration>
-        private let ended = AsyncStream.makeStream(of: Void.self)
-
-        init(channel: any Channel, minimumRoundTripTime: Duration) {
-            self.channel = channel
-            self.minimumRoundTripTime = minimumRoundTripTime
-            roundTripTime = Mutex(minimumRoundTripTime)
-        }
-
-        func enqueue(_ stream: BufferedByteStream) { request(.work) }
-
-        func request(_ request: DirectTCPHandler.Request) {
-            channel.pipeline.fireUserInboundEventTriggered(request)
-        }
-
-        func store(roundTripTime: Duration) { self.roundTripTime.withLock { $0 = roundTripTime } }
-
-        var smoothedRoundTripTime: Duration { roundTripTime.withLock { $0 } }
-
-        /// The peer has ended its direction, or the connection is over.
-        func noteEnded() { ended.continuation.finish() }
-
-        func waitUntilEnded() async { for await _ in ended.stream {} }
-    }
-
-    private let link: Link
+package final class TCPConnection: PeerConnection {
+    private let link: TCPLink
     private let stream: BufferedByteStream
-    private let pool: BlockPool
+    private let setup: TCPSetup
     private let initialPath: PathReport
     private let reasons = Mutex<[String]>([])
 
-    init(link: Link, stream: BufferedByteStream, pool: BlockPool) {
+    init(link: TCPLink, stream: BufferedByteStream, setup: TCPSetup) {
         self.link = link
         self.stream = stream
-        self.pool = pool
+        self.setup = setup
         let (local, remote) = (link.channel.localAddress, link.channel.remoteAddress)
+        let isEncrypted = if case .tls = setup.protection { true } else { false }
         initialPath = PathReport(
-            kind: .directTCP, ipVersion: remote?.protocol == .inet6 && remote?.mappedIPv4 == nil ? 6 : 4,
+            kind: setup.kind, isEndToEndEncrypted: isEncrypted,
+            ipVersion: remote?.protocol == .inet6 && remote?.mappedIPv4 == nil ? 6 : 4,
             localAddress: local?.text ?? "?", remoteAddress: remote?.text ?? "?")
     }
 
     deinit { link.channel.close(promise: nil) }
 
-    /// The shortest round trip TCP saw during the handshakes.
+    /// The shortest round trip TCP saw before the stream was open.
     var minimumRoundTripTime: Duration { link.minimumRoundTripTime }
 
     /// Whether this is the connection of a channel.
     func uses(_ channel: any Channel) -> Bool { link.channel === channel }
 
-    var path: PathReport {
+    package var path: PathReport {
         var path = initialPath
         path.roundTripTime = link.smoothedRoundTripTime
         path.reasons = reasons.withLock { $0 }
@@ -75,30 +43,34 @@ final class DirectTCPConnection: PeerConnection {
     /// Notes why better paths were not taken.
     func explain(_ reasons: [String]) { self.reasons.withLock { $0 = reasons } }
 
-    func openStream(contentName: String) async throws -> any ByteStream {
+    package func openStream(contentName: String) async throws -> any ByteStream {
+        if case .none = setup.protection { return TCPStream(stream: stream, link: link, connection: self) }
         guard let header = StreamHeader.encode(contentName: contentName) else {
             throw ByteStreamError.closed("the content's name is too long")
         }
-        let block = pool.take()
+        let block = setup.pool.take()
         block.storage.copyBytes(from: header)
         block.count = header.count
         try await stream.write(block)
-        return DirectTCPStream(stream: stream, connection: self)
+        return TCPStream(stream: stream, link: link, connection: self)
     }
 
-    func acceptStream() async throws -> (contentName: String, stream: any ByteStream) {
+    package func acceptStream() async throws -> (contentName: String, stream: any ByteStream) {
+        if case .none(let name) = setup.protection {
+            return (name, TCPStream(stream: stream, link: link, connection: self))
+        }
         var parser = StreamHeaderParser()
         while let block = try await stream.read() {
             switch parser.consume(block.bytes) {
             case .incomplete: continue
             case .name(let name, let headerByteCount):
                 if headerByteCount < block.count {
-                    let rest = pool.take()
+                    let rest = setup.pool.take()
                     rest.storage.copyMemory(from: UnsafeRawBufferPointer(rebasing: block.bytes[headerByteCount...]))
                     rest.count = block.count - headerByteCount
                     stream.putBack(rest)
                 }
-                return (name, DirectTCPStream(stream: stream, connection: self))
+                return (name, TCPStream(stream: stream, link: link, connection: self))
             case .malformed:
                 stream.reset(code: 4)
                 throw ByteStreamError.closed("the peer's stream header is malformed")
@@ -108,30 +80,32 @@ final class DirectTCPConnection: PeerConnection {
     }
 
     /// A code other than 0 aborts the connection; TCP does not carry it.
-    func close(code: UInt64) async {
+    package func close(code: UInt64) async {
         if code == 0 { link.request(.close) } else { stream.reset(code: code) }
         try? await link.channel.closeFuture.get()
     }
 
     /// For one caller at a time.
-    func waitUntilClosed() async throws {
+    package func waitUntilClosed() async throws {
         await link.waitUntilEnded()
         try Task.checkCancellation()
     }
 }
 
 /// The stream of a connection, which keeps the connection.
-private final class DirectTCPStream: ByteStream {
+private final class TCPStream: ByteStream {
     private let stream: BufferedByteStream
-    private let connection: DirectTCPConnection
+    private let link: TCPLink
+    private let connection: TCPConnection
 
-    init(stream: BufferedByteStream, connection: DirectTCPConnection) {
+    init(stream: BufferedByteStream, link: TCPLink, connection: TCPConnection) {
         self.stream = stream
+        self.link = link
         self.connection = connection
     }
 
     func read() async throws -> Block? { try await stream.read() }
-    var unacknowledgedByteCount: Int { stream.unacknowledgedByteCount }
+    var unacknowledgedByteCount: Int { stream.unacknowledgedByteCount + link.unacknowledgedByteCount }
     func write(_ block: Block) async throws { try await stream.write(block) }
     func finish() async throws { try await stream.finish() }
     func reset(code: UInt64) { stream.reset(code: code) }

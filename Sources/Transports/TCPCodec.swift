@@ -1,0 +1,65 @@
+internal import NIOCore
+internal import SecureChannels
+
+/// What the bytes of a TCP connection go through between the stream's blocks and the socket.
+enum TCPCodec {
+    case tls(TLSPeerEngine)
+    case plain
+
+    /// Writes the protected form of a block.
+    func encode(_ bytes: UnsafeRawBufferPointer, into buffer: inout ByteBuffer) throws(TLSError) {
+        switch self {
+        case .tls(let engine):
+            try engine.send(bytes)
+            takeOutput(into: &buffer)
+        case .plain: buffer.writeBytes(bytes)
+        }
+    }
+
+    /// Ends our direction, as far as that is not left to TCP.
+    func close() { if case .tls(let engine) = self { engine.close() } }
+
+    /// Writes what has to be said beside the stream's bytes.
+    func takeOutput(into buffer: inout ByteBuffer) {
+        guard case .tls(let engine) = self, engine.outputByteCount > 0 else { return }
+        _ = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: engine.outputByteCount) {
+            engine.takeOutput(into: $0)
+        }
+    }
+
+    /// Takes bytes from the network and gives the stream's bytes that are in them, some at a time.
+    ///
+    /// - Returns: how many were written to `room`; 0 when more must come first, and at the end.
+    func decode(
+        _ input: inout ByteBuffer, into room: UnsafeMutableRawBufferPointer
+    ) throws(TLSError) -> Int {
+        switch self {
+        case .tls(let engine):
+            if input.readableBytes > 0 {
+                try input.withUnsafeReadableBytes { (bytes) throws(TLSError) in try engine.receive(bytes) }
+                input.clear()
+            }
+            return try engine.read(into: room)
+        case .plain:
+            return input.readWithUnsafeReadableBytes { bytes in
+                let part = UnsafeRawBufferPointer(rebasing: bytes.prefix(room.count))
+                room.copyMemory(from: part)
+                return part.count
+            }
+        }
+    }
+
+    /// Whether the peer has ended its direction in order; all that came is decoded.
+    ///
+    /// - Parameter isInputOver: whether FIN came.
+    /// - Throws: `TLSError.truncated` when it came too early.
+    func isEnded(isInputOver: Bool) throws(TLSError) -> Bool {
+        switch self {
+        case .tls(let engine):
+            if engine.state == .closedByPeer { return true }
+            if isInputOver { try engine.endOfInput() }
+            return false
+        case .plain: return isInputOver
+        }
+    }
+}

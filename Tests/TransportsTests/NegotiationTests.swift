@@ -193,12 +193,6 @@ private struct Gate: Sendable {
     }
 }
 
-extension Result where Failure == any Error {
-    fileprivate static func of(_ body: () async throws -> Success) async -> Result {
-        do { return .success(try await body()) } catch { return .failure(error) }
-    }
-}
-
 extension ContentID {
     static let file = ContentID(creator: .initiator, name: "file")
 }

@@ -28,6 +28,8 @@ public final class SOCKS5Transport: TransportMethod {
         var total = Duration.seconds(45)
         /// A proxy may take as long to answer our request.
         var activation = Duration.seconds(10)
+        /// TLS may take as long.
+        var handshake = Duration.seconds(10)
         /// The peer may take as long to begin its stream.
         var opening = Duration.seconds(30)
         var sockets = SOCKS5Sockets.Limits()

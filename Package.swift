@@ -75,7 +75,9 @@ let package = Package(
         // An XMPP client that can do what a test says, and nothing else.
         .executableTarget(
             name: "ScriptedClient",
-            dependencies: ["Client", "XMPP", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "Client", "XMPP", "XML", "SecureChannels", .product(name: "Logging", package: "swift-log"),
+            ],
             path: "Tests/ScriptedClient", swiftSettings: settings),
 
         // Measures rate and CPU time of one stream over QUIC or TCP, memory to memory.
@@ -107,7 +109,8 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
-            name: "FileTransferTests", dependencies: ["FileTransfer", "Transports", "SecureChannels", "XMPP"],
+            name: "FileTransferTests",
+            dependencies: ["FileTransfer", "Transports", "SecureChannels", "Jingle", "XMPP"],
             swiftSettings: settings),
         .testTarget(name: "TerminalUITests", dependencies: ["TerminalUI"], swiftSettings: settings),
         .testTarget(

@@ -14,6 +14,14 @@ extension XMPPClient {
         return try Roster(answer)
     }
 
+    /// Whether the server sends this account the presence of another: of a contact who agreed to it, and its own.
+    ///
+    /// - Throws: as ``roster(timeout:)``.
+    public func seesPresence(of account: JID) async throws -> Bool {
+        if account.bare == address.bare { return true }
+        return try await roster().items[account.bare]?.subscription.seesContact == true
+    }
+
     /// The presence stanzas from now on. At most 256 may wait; more are dropped.
     func presences() -> AsyncStream<Presence> {
         let (stream, continuation) = AsyncStream.makeStream(

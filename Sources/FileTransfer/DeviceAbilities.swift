@@ -8,13 +8,14 @@ public struct DeviceAbilities: Sendable, Hashable {
     public var hasJingle: Bool
     /// Whether it receives files that way (XEP-0234).
     public var hasFileTransfer: Bool
-    /// Whether it can be asked together with the account's other devices (XEP-0353).
+    /// Whether it can be asked for a file together with the account's other devices (XEP-0353).
     public var takesProposals: Bool
     /// The transports it has, by their short names such as `ice-quic`; those not known here are left out.
     public var transports: [String]
     /// Those of them that this program has too.
     public var sharedTransports: [String]
 
+    private static let callsNamespace = "urn:xmpp:jingle:apps:rtp:1"
     private static let transportNames = [
         (ICEQUICTransportDescription.namespace, "ice-quic"),
         ("urn:xmpp:jingle:transports:webrtc-datachannel:1", "webrtc-datachannel"),
@@ -29,10 +30,13 @@ public struct DeviceAbilities: Sendable, Hashable {
     public init(_ info: ServiceDiscoveryInfo) {
         hasJingle = info.has(Jingle.namespace)
         hasFileTransfer = info.has(FileDescription.namespace)
-        takesProposals = info.has(JingleMessage.namespace)
         let known = Self.transportNames.filter { info.has($0.0) }
         transports = known.map(\.1)
         sharedTransports = known.filter { TransferService.features.contains($0.0) }.map(\.1)
+        // Dino and Conversations take proposals of calls, and never answer one of a file.
+        takesProposals =
+            info.has(JingleMessage.namespace)
+            && (info.has(ICEQUICTransportDescription.namespace) || !info.has(Self.callsNamespace))
     }
 
     /// Why it cannot receive a file from this program, as part of a sentence; `nil` when it can.

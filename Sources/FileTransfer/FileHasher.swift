@@ -1,7 +1,15 @@
 internal import SecureChannels
 internal import Transports
 
-/// Computes the hash value of a whole file on a thread of its own while the file is being read or written elsewhere.
+/// The hash values of a file.
+struct FileDigest: Sendable {
+    /// What names the file to people.
+    var sha256: [UInt8]
+    /// By the function that was asked for, which may be another.
+    var requested: [UInt8]
+}
+
+/// Computes the hash values of a whole file on a thread of its own while the file is being read or written elsewhere.
 ///
 /// It is shown each block as it passes. Blocks that continue where it stands it hashes from memory; whatever it has not
 /// been shown (what was there before a resumed transfer) it reads from the file, and so catches up without holding
@@ -9,8 +17,8 @@ internal import Transports
 final class FileHasher: @unchecked Sendable {
     // @unchecked: every variable is only touched with the lock held.
 
-    /// The hash value, once ``finish(byteCount:)`` was called and everything is hashed.
-    let value = Outcome<[UInt8]>()
+    /// The hash values, once ``finish(byteCount:)`` was called and everything is hashed.
+    let value = Outcome<FileDigest>()
 
     private let file: OwnedDescriptor
     private let fault: @Sendable (SourceChange) -> LocalFileError
@@ -29,6 +37,7 @@ final class FileHasher: @unchecked Sendable {
     /// Starts the thread.
     ///
     /// - Parameters:
+    ///   - algorithm: a function to compute beside SHA-256, or that.
     ///   - available: how many bytes of the file are there already and will not change.
     ///   - limit: how many blocks may wait to be hashed.
     ///   - fault: the error to report when the file cannot be read as it should.
@@ -88,11 +97,13 @@ final class FileHasher: @unchecked Sendable {
     }
 
     private func run(_ algorithm: DigestAlgorithm, _ pool: BlockPool) {
-        var digest = Digest(algorithm)
+        var digest = Digest(.sha256)
+        var requested = algorithm == .sha256 ? nil : Digest(algorithm)
         while true {
             switch nextStep(largest: pool.blockByteCount) {
             case .hash(let block)?:
                 digest.update(block.bytes)
+                requested?.update(block.bytes)
             case .read(let offset, let count)?:
                 let block = pool.take()
                 let storage = UnsafeMutableRawBufferPointer(rebasing: block.storage[..<count])
@@ -105,8 +116,10 @@ final class FileHasher: @unchecked Sendable {
                     return cancel(fault(.shrank))
                 }
                 digest.update(block.bytes)
+                requested?.update(block.bytes)
             case .end?:
-                let hash = digest.value()
+                let sha256 = digest.value()
+                let hash = FileDigest(sha256: sha256, requested: requested?.value() ?? sha256)
                 return value.settle(
                     Result { () throws(LocalFileError) in
                         try check()

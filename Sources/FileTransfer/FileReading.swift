@@ -51,7 +51,7 @@ public final class FileReading: Sendable {
     /// Returns the hash value of the whole file, whatever range of it was read; waits until all was read.
     ///
     /// - Throws: `LocalFileError.changedWhileReading`, or `CancellationError` when the calling task is cancelled.
-    public func digest() async throws -> [UInt8] { try await hasher.value.value() }
+    public func digest() async throws -> [UInt8] { try await hasher.value.value().requested }
 
     /// Stops reading and hashing and lets the memory go.
     public func cancel() {

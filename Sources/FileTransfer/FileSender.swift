@@ -32,26 +32,27 @@ public struct FileSender: Sendable {
         // The peer needs our presence to see what we can do; strangers may not get it otherwise.
         try await service.client.sendDirectedPresence(to: target)
         // Looks for candidates while the peer makes up its mind.
-        async let preparation = service.transport(.initiator)
+        async let preparation = prepareICEQUIC()
         var proposal: JingleMessageProposal?
         do {
             var device = target
             if target.isBare {
-                (device, proposal) = try await Invitation(peer: target, client: service.client, report: report)
-                    .send([.fileTransfer(file)], id: sid)
+                (device, proposal) = try await DeviceSearch(peer: target, client: service.client, report: report)
+                    .find([.fileTransfer(file)], id: sid)
             } else {
                 report(.inviting(target))
             }
-            async let abilities: Void = checkAbilities(of: device)
-            let transport = try await preparation
-            defer { transport.close() }
-            try await abilities
+            async let asked = abilities(of: device)
+            let prepared = await preparation
+            defer { prepared?.close() }
+            let abilities = try await asked
+            let negotiation = try await negotiation(with: device, abilities, prepared)
+            defer { negotiation.close() }
             let chosen = device
             return try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { await transport.run() }
+                group.addTask { await negotiation.run() }
                 defer { group.cancelAll() }
-                let description = await transport.localDescription()
-                return try await offer(source, file, description, to: chosen, sid: sid, transport, started)
+                return try await offer(source, file, to: chosen, sid: sid, negotiation, started)
             }
         } catch {
             let service = service
@@ -67,12 +68,12 @@ public struct FileSender: Sendable {
     }
 
     private func offer(
-        _ source: FileSource, _ file: FileDescription, _ description: ContentTransport, to device: JID,
-        sid: String, _ transport: ICEQUICTransport, _ started: ContinuousClock.Instant
+        _ source: FileSource, _ file: FileDescription, to device: JID, sid: String,
+        _ negotiation: TransportNegotiation, _ started: ContinuousClock.Instant
     ) async throws -> TransferSummary {
         let content = Content(
-            ContentID(creator: .initiator, name: "file"), senders: .initiator, description: .fileTransfer(file),
-            transport: description)
+            Self.content, senders: .initiator, description: .fileTransfer(file),
+            transport: await negotiation.localDescription())
         let session: JingleSessionHandle
         do {
             session = try await service.host.initiate([content], sid: sid, to: device)
@@ -80,7 +81,7 @@ public struct FileSender: Sendable {
             throw TransferError.protocolViolation("the session cannot be offered: \(error)")
         }
         let sending = OutgoingFile(
-            service: service, session: session, content: content.id, transport: transport, source: source,
+            service: service, session: session, content: content.id, negotiation: negotiation, source: source,
             started: started, report: report)
         do {
             return try await sending.run()
@@ -91,8 +92,37 @@ public struct FileSender: Sendable {
         }
     }
 
+    private static let content = ContentID(creator: .initiator, name: "file")
+
+    private func prepareICEQUIC() async -> ICEQUICTransport? {
+        // When it cannot be started now it fails again when its turn comes, and then says why.
+        service.policy.allowedPaths.isDisjoint(with: .iceQUIC) ? nil : try? await service.startICEQUIC(.initiator)
+    }
+
+    /// Begins with the best transport that both sides can use.
+    private func negotiation(
+        with device: JID, _ abilities: TransferService.PeerAbilities, _ prepared: ICEQUICTransport?
+    ) async throws -> TransportNegotiation {
+        if service.policy.requiresEncryption, !abilities.encryptsBytestreams {
+            throw TransferError.notEncrypted(device)
+        }
+        let rungs = service.rungs(
+            to: device, abilities, role: .initiator, content: Self.content, prepared: prepared)
+        guard rungs.contains(where: \.isAllowed) else {
+            throw TransferError.peerUnable(device, "it has none of the transports that --path permits")
+        }
+        let service = service
+        do {
+            return try await TransportNegotiation(offering: rungs, of: Self.content) {
+                try service.check(device, $0, abilities)
+            }
+        } catch {
+            throw TransferError(error, peer: device)
+        }
+    }
+
     /// Makes sure that a device can receive what we send, so that a failure names its cause.
-    private func checkAbilities(of device: JID) async throws {
+    private func abilities(of device: JID) async throws -> TransferService.PeerAbilities {
         let info: ServiceDiscoveryInfo
         do {
             info = try await service.client.discover(device)
@@ -107,10 +137,9 @@ public struct FileSender: Sendable {
         } catch is StanzaParseError {
             throw TransferError.peerUnable(device, "what it says about itself cannot be read")
         }
-        for feature in [Jingle.namespace, FileDescription.namespace, ICEQUICTransportDescription.namespace]
-        where !info.has(feature) {
-            throw TransferError.peerUnable(device, "it does not support \(feature)")
-        }
+        if let obstacle = DeviceAbilities(info).obstacle { throw TransferError.peerUnable(device, obstacle) }
+        return TransferService.PeerAbilities(
+            supports: { info.has($0) }, encryptsBytestreams: info.has(BytestreamTLS.namespace))
     }
 }
 

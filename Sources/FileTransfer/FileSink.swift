@@ -132,9 +132,11 @@ public final class FileSink: Sendable {
     ///
     /// Afterwards no more blocks are taken.
     ///
-    /// - Returns: the digest of the whole file.
+    /// - Returns: the SHA-256 digest of the whole file.
     /// - Throws: `wrongSize` if bytes are missing, the errors of ``write(_:)``, `CancellationError`.
-    public func digest() async throws -> [UInt8] {
+    public func digest() async throws -> [UInt8] { try await digests().sha256 }
+
+    private func digests() async throws -> FileDigest {
         let writer = try writer()
         writer.queue.finish()
         let byteCount = try await writer.written.value()
@@ -148,14 +150,15 @@ public final class FileSink: Sendable {
     ///
     /// A file whose digest is wrong is deleted, since every attempt to continue it would fail like this one.
     ///
-    /// - Parameter expected: the digest the peer gave, or `nil` if it gave none; then only the size is checked.
+    /// - Parameter expected: the digest the peer gave, by the function named at the start, or `nil` if it gave none; then
+    ///   only the size is checked.
     /// - Throws: `wrongDigest`, `noFreeName`, `exists`, and the errors of ``digest()``.
     public func finish(expecting expected: [UInt8]?) async throws -> ReceivedFile {
-        let received = try await digest()
-        if let expected, expected != received {
+        let received = try await digests()
+        if let expected, expected != received.requested {
             discard()
             throw LocalFileError.wrongDigest(
-                name: name.string, expected: hexadecimal(expected), received: hexadecimal(received))
+                name: name.string, expected: hexadecimal(expected), received: hexadecimal(received.requested))
         }
         let (folder, part, name, existing) = (folder, part, name, existing)
         let final = try await WorkerThread.run { () throws(LocalFileError) in
@@ -163,7 +166,8 @@ public final class FileSink: Sendable {
         }
         progress.withLock { $0.state = .finished }
         return ReceivedFile(
-            name: final, path: folder.pathOf(final), byteCount: offset, digest: received, isVerified: expected != nil)
+            name: final, path: folder.pathOf(final), byteCount: offset, sha256: received.sha256,
+            isVerified: expected != nil)
     }
 
     /// Gives up: writes what was queued, and keeps the part for the next attempt unless it is empty.

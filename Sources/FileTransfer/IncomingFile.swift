@@ -7,8 +7,9 @@ import XMPP
 
 /// A file that was offered in a session and is now received.
 struct IncomingFile: Sendable {
-    /// How long the sender may take to tell the digest after the last byte.
+    /// How long the sender may take to tell the digest after the last byte, and when it has not said that it will.
     private static let checksumTimeout = Duration.seconds(30)
+    private static let unannouncedChecksumTimeout = Duration.seconds(1)
     /// How long no byte may come over a connection that lives.
     private static let stallTimeout = Duration.seconds(300)
     /// How long the end of the session may take once the stream was aborted.
@@ -24,7 +25,9 @@ struct IncomingFile: Sendable {
     private let started: ContinuousClock.Instant
     private let report: @Sendable (TransferEvent) -> Void
 
-    private let checksum = AsyncStream.makeStream(of: [UInt8].self)
+    private let expected: ExpectedDigest
+    /// The digest the sender tells; `nil` when it has ended the session, so that none will come.
+    private let checksum = AsyncStream.makeStream(of: [UInt8]?.self)
     private let disconnected = AsyncStream.makeStream(of: Void.self)
     private let position = TransferPosition()
     private var offerer: JID { session.peer }
@@ -43,52 +46,50 @@ struct IncomingFile: Sendable {
         self.started = started
         self.report = report
         for content in offer.contents where content.direction == .initiator {
-            guard let file = content.file, let remote = content.transport, case .iceQUIC = remote else { continue }
+            guard let file = content.file, let remote = content.transport else { continue }
             self.content = content
             self.file = file
+            expected = ExpectedDigest(file)
             self.remote = remote
             return
         }
         throw TransferError.peerUnable(offer.session.peer, "it offers no transport that sleigh knows")
     }
 
-    /// Whether this is the file that was accepted; a peer must not offer one and send another.
+    /// Whether this is the file that was accepted; a peer must not offer one and send another. Libervia proposes a file
+    /// without a word about it.
     func isFile(named name: String, byteCount: UInt64?) -> Bool {
-        (file.name ?? "") == name && file.size == byteCount
+        (name.isEmpty || file.name == name) && (byteCount == nil || file.size == byteCount)
     }
 
     /// Runs until the file is stored, or the session ends otherwise.
-    func run(_ transport: ICEQUICTransport) async throws -> (TransferSummary, ReceivedFile) {
-        try transport.receive(remote)
-        if let fingerprint = transport.peerFingerprint { try service.trust.check(offerer, fingerprint) }
+    ///
+    /// - Parameter prepared: an ICE-QUIC transport that was started before the offer was there.
+    func run(_ prepared: ICEQUICTransport?) async throws -> (TransferSummary, ReceivedFile) {
+        let abilities = service.abilities(offering: remote)
+        let negotiation = try await negotiation(abilities, prepared)
+        defer { negotiation.close() }
+        try service.check(offerer, negotiation.peerFingerprint, abilities)
         let sink = try await folder.receive(
             FileOffer(
                 sender: offerer.bare.description, name: file.name ?? "", byteCount: file.size,
                 date: file.date.map { String($0.unixSeconds) }),
-            existing: existing, blocks: service.blocks)
+            existing: existing, algorithm: expected.algorithm, blocks: service.blocks)
         do {
             return try await withThrowingTaskGroup(of: (TransferSummary, ReceivedFile)?.self) { group in
                 defer { group.cancelAll() }
                 group.addTask {
-                    await transport.run()
+                    await negotiation.run()
                     return nil
                 }
                 let offset = file.range == nil ? 0 : sink.offset
                 try sink.begin(at: offset)
-                try await accept(transport, from: offset)
+                try await accept(negotiation, from: offset)
                 group.addTask {
-                    try await follow(transport)
+                    try await follow(negotiation)
                     return nil
                 }
-                group.addTask {
-                    while let info = await transport.nextTransportInfo() {
-                        // It fails when the session is over, of which `follow` tells the reason.
-                        let sent: Void? = try? await session.sendTransportInfo(content.id, info)
-                        guard sent != nil else { break }
-                    }
-                    return nil
-                }
-                group.addTask { try await transfer(over: transport, into: sink) }
+                group.addTask { try await transfer(over: negotiation, into: sink) }
                 for try await case let result? in group { return result }
                 throw CancellationError()
             }
@@ -98,32 +99,45 @@ struct IncomingFile: Sendable {
         }
     }
 
-    private func accept(_ transport: ICEQUICTransport, from offset: UInt64) async throws {
+    /// Answers with the transport that is offered.
+    private func negotiation(
+        _ abilities: TransferService.PeerAbilities, _ prepared: ICEQUICTransport?
+    ) async throws -> TransportNegotiation {
+        let rungs = service.rungs(to: offerer, abilities, role: .responder, content: content.id, prepared: prepared)
+        return try await TransportNegotiation(answering: remote, of: content.id, rungs: rungs) {
+            try service.check(offerer, $0, abilities)
+        }
+    }
+
+    private func accept(_ negotiation: TransportNegotiation, from offset: UInt64) async throws {
         var answer = file
         answer.hashes = []
         answer.range = offset > 0 ? FileDescription.Range(offset: offset) : nil
         try await session.accept([
             Content(
                 content.id, senders: .initiator, description: .fileTransfer(answer),
-                transport: await transport.localDescription())
+                transport: await negotiation.localDescription())
         ])
+        negotiation.begin(session)
         report(.accepted(by: service.client.address))
     }
 
     /// Follows the session's events until it ends, or until the stream to the server is over but the bytes are on their
     /// way.
-    private func follow(_ transport: ICEQUICTransport) async throws {
+    private func follow(_ negotiation: TransportNegotiation) async throws {
         for await event in session.events {
+            try await negotiation.take(event)
             switch event {
-            case .transportInfo(content.id, let remote):
-                try transport.receive(remote)
             case .checksum(content.id, let file):
-                if let hash = file.hashes.first(where: { $0.algorithm == .sha256 }) {
-                    checksum.continuation.yield(hash.value)
-                }
+                if let value = expected.value(in: file) { checksum.continuation.yield(value) }
             case .ended(.local):
                 return
-            case .ended(.peer(let reason)) where reason?.condition == .success && position.isAllSent:
+            case .ended(.peer(let reason)) where reason?.condition == .success:
+                checksum.continuation.yield(nil)
+                // Dino ends the session with its last byte, of a small file before the path is known to be there. Whether
+                // all bytes come, the stream shows.
+                if !position.isConnected { try await Task.sleep(for: Self.reasonTimeout) }
+                guard position.isConnected else { throw TransferError.interrupted(byteCount: 0, "the sender sent nothing") }
                 return
             case .ended(.peer(let reason)) where reason?.condition == .cancel && position.byteCount == 0:
                 throw TransferError.withdrawn(offerer)
@@ -142,11 +156,11 @@ struct IncomingFile: Sendable {
     }
 
     private func transfer(
-        over transport: ICEQUICTransport, into sink: FileSink
+        over negotiation: TransportNegotiation, into sink: FileSink
     ) async throws -> (TransferSummary, ReceivedFile) {
         let (connection, name, stream): AcceptedStream
         do {
-            (connection, name, stream) = try await transport.acceptStream()
+            (connection, name, stream) = try await negotiation.acceptStream()
         } catch let error as ByteStreamError {
             throw try await interruption(error)
         }
@@ -156,10 +170,8 @@ struct IncomingFile: Sendable {
                 stream.reset(code: StreamErrorCode.notAsNegotiated.rawValue)
                 throw TransferError.protocolViolation("the peer opened a stream for another content")
             }
-            if let fingerprint = transport.peerFingerprint {
-                try service.trust.confirm(offerer, fingerprint)
-                report(.connected(connection.path, peer: offerer, fingerprint: fingerprint))
-            }
+            if let fingerprint = negotiation.peerFingerprint { try service.trust.confirm(offerer, fingerprint) }
+            report(.connected(connection.path, peer: offerer, fingerprint: negotiation.peerFingerprint))
             if sink.offset > 0 { report(.resumed(atByte: Int64(sink.offset))) }
             let result = try await receive(stream, over: connection, into: sink)
             // The file is there; the sender takes either of these as the confirmation.
@@ -194,11 +206,12 @@ struct IncomingFile: Sendable {
         let firstByte = try await copy(stream, of: connection, into: sink)
         report(.verifying)
         let digest = try await sink.digest()
-        let received = try await sink.finish(expecting: try await expectedDigest())
+        let received = try await sink.finish(expecting: try await expectedDigest(over: connection))
         let summary = TransferSummary(
             name: received.name, peer: offerer, byteCount: Int64(received.byteCount),
             transferredByteCount: Int64(received.byteCount - offset), duration: .now - firstByte,
-            timeToFirstByte: firstByte - started, sha256: hexadecimal(digest), path: connection.path)
+            timeToFirstByte: firstByte - started, sha256: hexadecimal(digest), isVerified: received.isVerified,
+            path: connection.path)
         return (summary, received)
     }
 
@@ -211,7 +224,7 @@ struct IncomingFile: Sendable {
             group.addTask {
                 var firstByte: ContinuousClock.Instant?
                 position.startWaiting()
-                while let block = try await stream.read() {
+                while !isComplete(sink, over: connection), let block = try await stream.read() {
                     position.stopWaiting()
                     if firstByte == nil { firstByte = .now }
                     try await sink.write(block)
@@ -221,7 +234,10 @@ struct IncomingFile: Sendable {
                     position.startWaiting()
                 }
                 position.stopWaiting()
-                position.finish()
+                if !connection.path.isEndToEndEncrypted, let size = file.size, sink.offset < size {
+                    throw TransferError.interrupted(
+                        byteCount: position.byteCount, "the sender closed the connection before the end of the file")
+                }
                 return firstByte ?? .now
             }
             group.addTask {
@@ -237,18 +253,25 @@ struct IncomingFile: Sendable {
         }
     }
 
-    /// The digest the sender tells, which it does right after the last byte.
-    private func expectedDigest() async throws -> [UInt8] {
-        if let hash = file.hashes.first(where: { $0.algorithm == .sha256 }) { return hash.value }
+    /// Whether the last byte is there. A client that is no sleigh may leave the stream open behind it.
+    private func isComplete(_ sink: FileSink, over connection: any PeerConnection) -> Bool {
+        !connection.path.isEndToEndEncrypted && sink.offset == file.size
+    }
+
+    /// The digest the sender tells, which it does right after the last byte; `nil` when a client that is no sleigh tells
+    /// none.
+    private func expectedDigest(over connection: any PeerConnection) async throws -> [UInt8]? {
+        if let value = expected.value { return value }
+        let limit = expected.isAnnounced ? Self.checksumTimeout : Self.unannouncedChecksumTimeout
         return try await withThrowingTaskGroup(of: [UInt8]?.self) { group in
             defer { group.cancelAll() }
-            group.addTask { await checksum.stream.first { _ in true } }
+            group.addTask { await checksum.stream.first { _ in true } ?? nil }
             group.addTask {
-                try await Task.sleep(for: Self.checksumTimeout)
+                try await Task.sleep(for: limit)
                 return nil
             }
             group.addTask {
-                for await _ in disconnected.stream {
+                for await _ in disconnected.stream where connection.path.isEndToEndEncrypted {
                     throw TransferError.interrupted(
                         byteCount: position.byteCount,
                         "the connection to the XMPP server was lost before the sender could tell the checksum")
@@ -257,6 +280,7 @@ struct IncomingFile: Sendable {
             }
             if let digest = try await group.next() ?? nil { return digest }
             try Task.checkCancellation()
+            guard connection.path.isEndToEndEncrypted else { return nil }
             throw TransferError.interrupted(
                 byteCount: position.byteCount, "the sender did not tell the file's checksum")
         }

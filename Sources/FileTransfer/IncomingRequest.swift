@@ -76,6 +76,12 @@ public final class IncomingRequest: Sendable {
         }
     }
 
+    private func prepareICEQUIC() async -> ICEQUICTransport? {
+        if case .offered(let offer) = origin, !offer.contents.contains(where: \.offersICEQUIC) { return nil }
+        // When it cannot be started now it fails again when its turn comes, and then says why.
+        return try? await service.startICEQUIC(.responder)
+    }
+
     /// Receives the file, and returns once it is verified and has its name.
     ///
     /// - Throws: `TransferError`, `LocalFileError`, `StanzaChannelError`, or `CancellationError`; the peer is told, and
@@ -85,7 +91,7 @@ public final class IncomingRequest: Sendable {
         report: @escaping @Sendable (TransferEvent) -> Void
     ) async throws -> (TransferSummary, ReceivedFile) {
         // Looks for candidates while the sender learns that it may start.
-        async let preparation = service.transport(.responder)
+        async let preparation = prepareICEQUIC()
         let offer: JingleHost.Offer
         switch origin {
         case .offered(let offered): offer = offered
@@ -97,13 +103,17 @@ public final class IncomingRequest: Sendable {
             guard incoming.isFile(named: name, byteCount: byteCount) else {
                 throw TransferError.protocolViolation("it starts to send another file than it announced")
             }
-            let transport = try await preparation
-            defer { transport.close() }
-            return try await incoming.run(transport)
+            let prepared = await preparation
+            defer { prepared?.close() }
+            return try await incoming.run(prepared)
         } catch {
             let error = TransferError.cause(of: error, peer: peer)
             await offer.session.terminate(Reason(ending: error))
             throw error
         }
     }
+}
+
+extension Content {
+    fileprivate var offersICEQUIC: Bool { if case .iceQUIC? = transport { true } else { false } }
 }

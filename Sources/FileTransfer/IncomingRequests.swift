@@ -134,8 +134,9 @@ public actor IncomingRequests {
                 await perform(actions, of: entry)
             }
         }
-        // A copy of what the peer says to another device of ours alone, such as that we were faster.
-        if let recipient = message.to, !recipient.isBare, recipient != own { return }
+        // A copy of what the peer says to another device of ours alone, such as that we were faster; or of what another
+        // device of ours says to somebody else, such as its own proposal.
+        if let recipient = message.to, recipient != own, recipient != own.bare { return }
         let key = Key(id: content.id, peer: sender)
         if invitations[key] != nil {
             await answer(key) { $0.receive(content, from: sender) }

@@ -10,13 +10,15 @@ struct OutgoingFile: Sendable {
     private static let answerTimeout = Duration.seconds(180)
     /// How long the receiver's word may take once it has closed the connection.
     private static let confirmationTimeout = Duration.seconds(10)
+    /// How long a client that is no sleigh may take to say that it has the file; some never do.
+    private static let foreignConfirmationTimeout = Duration.seconds(120)
     /// How long the end of the session may take once the stream was aborted.
     private static let reasonTimeout = Duration.seconds(2)
 
     let service: TransferService
     let session: JingleSessionHandle
     let content: ContentID
-    let transport: ICEQUICTransport
+    let negotiation: TransportNegotiation
     let source: FileSource
     let started: ContinuousClock.Instant
     let report: @Sendable (TransferEvent) -> Void
@@ -27,13 +29,13 @@ struct OutgoingFile: Sendable {
     private let position = TransferPosition()
 
     init(
-        service: TransferService, session: JingleSessionHandle, content: ContentID, transport: ICEQUICTransport,
+        service: TransferService, session: JingleSessionHandle, content: ContentID, negotiation: TransportNegotiation,
         source: FileSource, started: ContinuousClock.Instant, report: @escaping @Sendable (TransferEvent) -> Void
     ) {
         self.service = service
         self.session = session
         self.content = content
-        self.transport = transport
+        self.negotiation = negotiation
         self.source = source
         self.started = started
         self.report = report
@@ -41,17 +43,11 @@ struct OutgoingFile: Sendable {
 
     /// Runs until the file is confirmed, or the session ends otherwise.
     func run() async throws -> TransferSummary {
-        try await withThrowingTaskGroup(of: TransferSummary?.self) { group in
+        negotiation.begin(session)
+        return try await withThrowingTaskGroup(of: TransferSummary?.self) { group in
             defer { group.cancelAll() }
             group.addTask {
                 try await follow()
-                return nil
-            }
-            group.addTask {
-                while let info = await transport.nextTransportInfo() {
-                    // It fails when the session is over, of which `follow` tells the reason.
-                    guard (try? await session.sendTransportInfo(content, info)) != nil else { break }
-                }
                 return nil
             }
             group.addTask { try await transfer() }
@@ -64,21 +60,20 @@ struct OutgoingFile: Sendable {
     /// over but the bytes are on their way.
     private func follow() async throws {
         for await event in session.events {
+            try await negotiation.take(event)
             switch event {
             case .accepted(let contents):
-                guard let answer = contents.first(where: { $0.id == content }), let remote = answer.transport else {
-                    throw TransferError.protocolViolation("the answer holds no transport for the file")
-                }
-                try transport.receive(remote)
                 report(.accepted(by: session.peer))
-                accepted.continuation.yield(answer.file?.range ?? FileDescription.Range())
-            case .transportInfo(content, let remote):
-                try transport.receive(remote)
+                let answer = contents.first { $0.id == content }?.file
+                accepted.continuation.yield(answer?.range ?? FileDescription.Range())
             case .received(content):
                 confirmed.continuation.yield()
-            case .ended(.peer(let reason)) where reason?.condition == .success && position.isAllSent:
+            case .ended(.peer(let reason)) where reason?.condition == .success && position.isConnected:
+                // Perhaps before our last write has returned. That it was the last one is for `transfer` to see.
                 confirmed.continuation.yield()
                 return
+            case .ended(.peer(nil)) where position.isAllSent:
+                throw TransferError.interrupted(byteCount: position.byteCount, Self.unconfirmed)
             case .ended(.local):
                 return
             case .ended(let end):
@@ -97,9 +92,16 @@ struct OutgoingFile: Sendable {
 
     /// Waits for the peer's acceptance, and returns what it wants of the file.
     private func acceptance() async throws -> FileDescription.Range {
-        guard let range = try await accepted.stream.first(within: Self.answerTimeout) else {
-            throw TransferError.notAnswered(session.peer)
+        let range = try await withThrowingTaskGroup(of: FileDescription.Range?.self) { group in
+            defer { group.cancelAll() }
+            group.addTask { try await accepted.stream.first(within: Self.answerTimeout) }
+            group.addTask {
+                try await negotiation.answerProposals()
+                return nil
+            }
+            return try await group.next() ?? nil
         }
+        guard let range else { throw TransferError.notAnswered(session.peer) }
         return range
     }
 
@@ -108,8 +110,7 @@ struct OutgoingFile: Sendable {
         guard range.offset <= source.byteCount else {
             throw TransferError.protocolViolation("the peer asks for what lies behind the end of the file")
         }
-        if let fingerprint = transport.peerFingerprint { try service.trust.check(session.peer, fingerprint) }
-        let connection = try await transport.connect()
+        let connection = try await negotiation.connect()
         position.connect()
         do {
             return try await send(range, over: connection)
@@ -132,10 +133,8 @@ struct OutgoingFile: Sendable {
     private func send(
         _ range: FileDescription.Range, over connection: any PeerConnection
     ) async throws -> TransferSummary {
-        if let fingerprint = transport.peerFingerprint {
-            try service.trust.confirm(session.peer, fingerprint)
-            report(.connected(connection.path, peer: session.peer, fingerprint: fingerprint))
-        }
+        if let fingerprint = negotiation.peerFingerprint { try service.trust.confirm(session.peer, fingerprint) }
+        report(.connected(connection.path, peer: session.peer, fingerprint: negotiation.peerFingerprint))
         if range.offset > 0 { report(.resumed(atByte: Int64(range.offset))) }
         let firstByte = ContinuousClock.now
         let digest = try await copy(range, over: connection)
@@ -144,7 +143,8 @@ struct OutgoingFile: Sendable {
         let summary = TransferSummary(
             name: source.name, peer: session.peer, byteCount: Int64(source.byteCount),
             transferredByteCount: Int64(source.byteCount - range.offset), duration: .now - firstByte,
-            timeToFirstByte: firstByte - started, sha256: hexadecimal(digest), path: connection.path)
+            timeToFirstByte: firstByte - started, sha256: hexadecimal(digest),
+            isVerified: connection.path.isEndToEndEncrypted, path: connection.path)
         await connection.close()
         await session.terminate(Reason(.success))
         return summary
@@ -166,7 +166,11 @@ struct OutgoingFile: Sendable {
             report(.progress(byteCount: position.byteCount, connection.path))
         }
         position.finish()
-        try await stream.finish()
+        do {
+            try await stream.finish()
+        } catch where error is ByteStreamError && !connection.path.isEndToEndEncrypted {
+            // Whoever has as many bytes as were announced may close first; whether it has them, the session tells.
+        }
         position.advance(to: byteCount)
         report(.progress(byteCount: byteCount, connection.path))
         return try await reading.digest()
@@ -188,6 +192,12 @@ struct OutgoingFile: Sendable {
                 try await Task.sleep(for: Self.confirmationTimeout)
                 return false
             }
+            if !connection.path.isEndToEndEncrypted {
+                group.addTask {
+                    try await Task.sleep(for: Self.foreignConfirmationTimeout)
+                    return false
+                }
+            }
             group.addTask {
                 for await _ in disconnected.stream {
                     throw TransferError.interrupted(
@@ -198,8 +208,9 @@ struct OutgoingFile: Sendable {
             }
             if try await group.next() == true { return }
             try Task.checkCancellation()
-            throw TransferError.interrupted(
-                byteCount: position.byteCount, "the receiver did not confirm that it has the file")
+            throw TransferError.interrupted(byteCount: position.byteCount, Self.unconfirmed)
         }
     }
+
+    private static let unconfirmed = "the receiver did not confirm that it has the file"
 }

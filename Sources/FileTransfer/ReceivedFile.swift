@@ -6,8 +6,8 @@ public struct ReceivedFile: Sendable, Hashable {
     public let path: String
     /// The size in bytes.
     public let byteCount: UInt64
-    /// The digest of its bytes.
-    public let digest: [UInt8]
+    /// The SHA-256 digest of its bytes.
+    public let sha256: [UInt8]
     /// Whether the peer gave a digest, which then was the same.
     public let isVerified: Bool
 }

@@ -89,6 +89,8 @@ extension Reason {
         case LocalFileError.wrongDigest: self.init(.mediaError)
         case TransferError.peerNotAuthenticated:
             self.init(.securityError, text: "its certificate is not the one whose fingerprint was announced")
+        case TransferError.notEncrypted:
+            self.init(.securityError, text: "a path without end-to-end encryption is not accepted here")
         case TransferError.deviceChanged:
             self.init(.securityError, text: "it comes with another certificate than before")
         case TransferError.noPath(let reasons): self.init(.failedTransport, text: reasons.joined(separator: "; "))

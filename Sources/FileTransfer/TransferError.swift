@@ -26,6 +26,8 @@ public enum TransferError: Error, Sendable {
     case peerNotAuthenticated(JID)
     /// The peer's device is known with another certificate.
     case deviceChanged(JID, known: String, presented: Fingerprint)
+    /// Others than the two devices could read the bytes, where that is not permitted.
+    case notEncrypted(JID)
     /// The peer refused this device as not trustworthy: what it said.
     case refusedAsInsecure(JID, String?)
     /// The peer broke the protocol.

@@ -10,8 +10,9 @@ public enum TransferEvent: Sendable {
     case ringing(JID)
     /// A device has accepted; a path is being sought.
     case accepted(by: JID)
-    /// A path is there and the peer has proved to own the fingerprint that was signalled.
-    case connected(PathReport, peer: JID, fingerprint: Fingerprint)
+    /// A path is there and the peer has proved to own the fingerprint that was signalled; `nil` when there is no encryption
+    /// between the devices.
+    case connected(PathReport, peer: JID, fingerprint: Fingerprint?)
     /// The transfer goes on where an earlier one stopped.
     case resumed(atByte: Int64)
     /// So many bytes of the file are with the receiver, those of earlier attempts included, and they travel that path.
@@ -36,12 +37,15 @@ public struct TransferSummary: Sendable {
     public var timeToFirstByte: Duration
     /// The file's SHA-256 digest, in lower-case hexadecimal.
     public var sha256: String
+    /// Whether the receiver has compared the digest with the sender's. Clients that are no sleigh may tell none, and
+    /// nobody knows whether they compare.
+    public var isVerified: Bool
     /// The path the bytes took.
     public var path: PathReport
 
     package init(
         name: String, peer: JID, byteCount: Int64, transferredByteCount: Int64, duration: Duration,
-        timeToFirstByte: Duration, sha256: String, path: PathReport
+        timeToFirstByte: Duration, sha256: String, isVerified: Bool, path: PathReport
     ) {
         self.name = name
         self.peer = peer
@@ -50,6 +54,7 @@ public struct TransferSummary: Sendable {
         self.duration = duration
         self.timeToFirstByte = timeToFirstByte
         self.sha256 = sha256
+        self.isVerified = isVerified
         self.path = path
     }
 }

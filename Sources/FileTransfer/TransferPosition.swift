@@ -15,7 +15,7 @@ final class TransferPosition: Sendable {
     var byteCount: Int64 { state.withLock { $0.byteCount } }
     /// Whether there is a path, so that the bytes need the stream to the server no longer.
     var isConnected: Bool { state.withLock { $0.isConnected } }
-    /// Whether the last byte has been handed to the carrier, or taken from it, so that the peer may end the session.
+    /// Whether the last byte has been handed to the carrier.
     var isAllSent: Bool { state.withLock { $0.isAllSent } }
 
     /// How long the peer's next bytes have been waited for.

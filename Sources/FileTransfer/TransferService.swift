@@ -12,48 +12,36 @@ public struct TransferService: Sendable {
 
     let client: XMPPClient
     let host: JingleHost
+    let inBand: InBandHost
     let certificate: DeviceCertificate
     let trust: any DeviceTrust
     let loop: ICELoop
-    let relayOnly: Bool
+    let policy: TransferPolicy
     let blocks = BlockPool()
 
-    /// Puts the parts together; the host must be running.
-    ///
-    /// - Parameter relayOnly: whether to hide our addresses from peers.
+    /// Puts the parts together; the hosts must be running.
     public init(
-        client: XMPPClient, host: JingleHost, certificate: DeviceCertificate, trust: any DeviceTrust, loop: ICELoop,
-        relayOnly: Bool = false
+        client: XMPPClient, host: JingleHost, inBand: InBandHost, certificate: DeviceCertificate, trust: any DeviceTrust, loop: ICELoop,
+        policy: TransferPolicy = TransferPolicy()
     ) {
         self.client = client
         self.host = host
+        self.inBand = inBand
         self.certificate = certificate
         self.trust = trust
         self.loop = loop
-        self.relayOnly = relayOnly
-    }
-
-    /// Starts a transport that uses the servers the account's server offers right now.
-    func transport(_ role: JingleRole) async throws -> ICEQUICTransport {
-        // Without these servers there may still be a way, so an error here is none of the transfer.
-        let services = (try? await client.externalServices(timeout: .seconds(5))) ?? []
-        try Task.checkCancellation()
-        do {
-            return try ICEQUICTransport(
-                role: role, certificate: certificate, loop: loop,
-                configuration: ICEConfiguration(services: services, relayOnly: relayOnly))
-        } catch {
-            throw TransferError.noPath(["\(error)"])
-        }
+        self.policy = policy
     }
 }
 
 /// Remembers the devices of peers, and refuses those whose certificate has changed.
 public protocol DeviceTrust: Sendable {
-    /// Compares the fingerprint a peer signalled with what is known, before anything is sent or stored.
+    /// Compares the fingerprint a peer signalled with what is known, before anything is sent or stored; `nil` when there
+    /// would be no encryption between the devices.
     ///
-    /// - Throws: `TransferError.deviceChanged`, or what keeps it from comparing.
-    func check(_ peer: JID, _ fingerprint: Fingerprint) throws
+    /// - Throws: `TransferError.deviceChanged`, `TransferError.notEncrypted` for a device known by a certificate, or what
+    ///   keeps it from comparing.
+    func check(_ peer: JID, _ fingerprint: Fingerprint?) throws
 
     /// Remembers a device that has proved to own its certificate.
     ///

@@ -107,6 +107,8 @@ extension AgentCore {
     func startCheckingLimit() {
         guard gathering.isDone, checking.isRemoteDone, !checking.hasLimit else { return }
         checking.hasLimit = true
+        // With nothing to check on one side there is nothing to wait for.
+        guard !checking.remoteCandidates.isEmpty, !gathering.candidates.isEmpty else { return fail() }
         if checking.libraryState == NICE_COMPONENT_STATE_FAILED { failLater() }
         loop.perform(after: configuration.checkingLimit) { [weak self] in
             guard let self, state != .ready, state != .connected else { return }
@@ -149,9 +151,11 @@ extension AgentCore {
             obstacles.append(.noRemoteCandidate)
         } else if !checking.remoteCandidates.contains(where: isReachableFromOutside) {
             obstacles.append(.peerNotReachableFromOutside)
-        } else if obstacles.isEmpty || wantsRelay {
+        } else if obstacles.isEmpty || wantsRelay && !configuration.forceRelay {
             obstacles.append(.directChecksFailed)
         }
+        let relayed = gathering.candidates.map(\.candidate) + checking.remoteCandidates
+        if wantsRelay, relayed.contains(where: { $0.kind == .relayed }) { obstacles.append(.relayChecksFailed) }
         return obstacles
     }
 

@@ -52,6 +52,8 @@ public enum ICEObstacle: Sendable, Hashable, CustomStringConvertible {
     /// Both outside addresses are known, but no packet got through: a firewall, or a NAT that maps each destination
     /// to another port, on both sides.
     case directChecksFailed
+    /// A relay was there, but no packet got through it either.
+    case relayChecksFailed
     /// Only relays are allowed by our configuration.
     case relayOnly
 
@@ -59,7 +61,8 @@ public enum ICEObstacle: Sendable, Hashable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .unresolvedName(let host): "the server name \(host) has no address"
-        case .noSTUNAnswer(let host, let port): "no STUN answer from \(host):\(port)"
+        case .noSTUNAnswer(let host, let port):
+            "no STUN answer from \(host):\(port): UDP is blocked, or the server is down"
         case .noSTUNServer: "no STUN server is known"
         case .noRelay(let host, let port, let transport):
             "no relay from \(host):\(port) over \(transport.rawValue.uppercased()): no answer, or not authorised"
@@ -67,6 +70,7 @@ public enum ICEObstacle: Sendable, Hashable, CustomStringConvertible {
         case .noRemoteCandidate: "the peer offered no address"
         case .peerNotReachableFromOutside: "the peer offered no address reachable from outside its network"
         case .directChecksFailed: "no direct packet got through (firewall, or NATs that change ports on both sides)"
+        case .relayChecksFailed: "no packet got through the relay"
         case .relayOnly: "only relays are allowed"
         }
     }

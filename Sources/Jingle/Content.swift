@@ -19,7 +19,7 @@ public struct ContentID: Sendable, Hashable {
 public enum ContentDescription: Sendable, Hashable {
     /// A file (XEP-0234).
     case fileTransfer(FileDescription)
-    /// Any other application, as received.
+    /// Any other application, or one that need not be understood, as received.
     case unknown(XMLElement)
 
     /// Reads a `<description/>` element.
@@ -56,7 +56,7 @@ public enum ContentTransport: Sendable, Hashable {
     case socks5(SOCKS5TransportDescription)
     /// In-band bytestreams (XEP-0261).
     case inBand(InBandTransportDescription)
-    /// Any other transport, as received.
+    /// Any other transport, or one that need not be understood, as received.
     case unknown(XMLElement)
 
     /// Reads a `<transport/>` element.
@@ -132,8 +132,10 @@ public struct Content: Sendable, Hashable {
 
     /// Reads a `<content/>` element. A missing creator is the initiator, which is the default of § 7.3.
     ///
+    /// - Parameter action: what is asked for. In one that does away with the content or its transport a part that cannot be
+    ///   read is kept as received: Gajim rejects a transport with an empty element.
     /// - Throws: `JingleSyntaxError` when the name is missing, a word is unknown, or a part is malformed.
-    public init(_ element: XMLElement) throws(JingleSyntaxError) {
+    public init(_ element: XMLElement, in action: JingleAction) throws(JingleSyntaxError) {
         guard let creator = JingleRole(rawValue: element["creator"] ?? "initiator") else { throw .invalid("creator") }
         self.init(ContentID(creator: creator, name: try element.required("name")))
         if let word = element["senders"] {
@@ -145,10 +147,10 @@ public struct Content: Sendable, Hashable {
             switch child.name {
             case "description":
                 guard description == nil else { throw .invalid("description") }
-                description = try ContentDescription(child)
+                description = try Self.part(child, in: action, ContentDescription.init, ContentDescription.unknown)
             case "transport":
                 guard transport == nil else { throw .invalid("transport") }
-                transport = try ContentTransport(child)
+                transport = try Self.part(child, in: action, ContentTransport.init, ContentTransport.unknown)
             case "security":
                 guard security == nil else { throw .invalid("security") }
                 security = child
@@ -156,6 +158,18 @@ public struct Content: Sendable, Hashable {
                 guard extensions.count < JingleLimit.extensionCount else { throw .tooMany("content") }
                 extensions.append(child)
             }
+        }
+    }
+
+    private static func part<Part>(
+        _ element: XMLElement, in action: JingleAction,
+        _ read: (XMLElement) throws(JingleSyntaxError) -> Part, _ keep: (XMLElement) -> Part
+    ) throws(JingleSyntaxError) -> Part {
+        do {
+            return try read(element)
+        } catch {
+            guard action.isDismissal else { throw error }
+            return keep(element)
         }
     }
 

@@ -42,7 +42,7 @@ public struct FileDescription: Sendable, Hashable {
     public var hashesUsed: [Hash.Algorithm] = []
     /// Support of ranged transfers, and the part that is wanted.
     public var range: Range?
-    /// Child elements not known here, such as thumbnails and unknown hash functions.
+    /// Child elements not known here, such as thumbnails and hashes that are of no use.
     public var extensions: [XMLElement] = []
 
     /// Creates a description.
@@ -102,11 +102,13 @@ public struct FileDescription: Sendable, Hashable {
         guard hashes.count + hashesUsed.count < JingleLimit.hashCount else { throw .tooMany(child.name) }
         if let hash = Hash(child) {
             if !hashes.contains(where: { $0.algorithm == hash.algorithm }) { hashes.append(hash) }
-        } else if let algorithm = child["algo"].flatMap(Hash.Algorithm.init) {
+        } else if let algorithm = child["algo"].flatMap(Hash.Algorithm.init),
             // An empty <hash/> is the older way to write <hash-used/> (§ 3).
-            guard child.name == "hash-used" || child.text.trimmed.isEmpty else { throw .invalid("hash") }
+            child.name == "hash-used" || child.text.trimmed.isEmpty
+        {
             if !hashesUsed.contains(algorithm) { hashesUsed.append(algorithm) }
         } else {
+            // Of a function unknown here, or of the wrong length: as good as none.
             try keep(child)
         }
     }

@@ -1,5 +1,6 @@
 // XEP-0261: Jingle In-Band Bytestreams Transport Method, § 2 (protocol).
 public import XML
+public import XMPP
 
 /// One side of an in-band transport.
 public struct InBandTransportDescription: Sendable, Hashable {
@@ -7,9 +8,7 @@ public struct InBandTransportDescription: Sendable, Hashable {
     public static let namespace = "urn:xmpp:jingle:transports:ibb:1"
 
     /// The stanzas that carry the blocks.
-    public enum Stanza: String, Sendable, Hashable, CaseIterable {
-        case iq, message
-    }
+    public typealias Stanza = InBandBytestream.Stanza
 
     /// The name of the bytestream, which both sides use.
     public var sid: String

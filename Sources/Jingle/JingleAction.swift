@@ -32,4 +32,15 @@ public enum JingleAction: String, Sendable, Hashable, CaseIterable {
     case transportReject = "transport-reject"
     /// Replaces the transport of contents.
     case transportReplace = "transport-replace"
+
+    /// True when it does away with what it names: the details of a description or transport in it do not matter then,
+    /// which some peers repeat and others leave out.
+    var isDismissal: Bool {
+        switch self {
+        case .contentReject, .contentRemove, .sessionTerminate, .transportReject: true
+        case .contentAccept, .contentAdd, .contentModify, .descriptionInfo, .securityInfo, .sessionAccept, .sessionInfo,
+            .sessionInitiate, .transportAccept, .transportInfo, .transportReplace:
+            false
+        }
+    }
 }

@@ -11,19 +11,8 @@ extension JingleSession {
     public mutating func accept(_ answers: [Content]) throws(JingleCommandError) -> [Action] {
         guard role == .responder, state == .pending else { throw .outOfOrder }
         try checkRoomForRequest()
-        guard !answers.isEmpty else { throw .noContents }
-        var table = table
-        for answer in answers {
-            guard var entry = table[answer.id] else { throw .unknownContent(answer.id) }
-            guard answer.id.creator == .initiator, entry.status != .accepted else { throw .outOfOrder }
-            guard let transport = answer.transport, entry.isNegotiating(transport) else {
-                throw .invalidContent(answer.id)
-            }
-            entry.status = .accepted
-            table[answer.id] = entry
-        }
+        try accept(answers) { $0 != .accepted }
         for id in table.waitingForSession() { table[id] = nil }
-        self.table = table
         state = .active
         var stanza = JingleStanza(.sessionAccept, sid: sid, contents: answers)
         stanza.responder = localAddress
@@ -60,11 +49,19 @@ extension JingleSession {
     /// - Throws: `JingleCommandError` when a content was not added by the peer, or an answer has another transport.
     public mutating func acceptContents(_ answers: [Content]) throws(JingleCommandError) -> [Action] {
         try checkRoomForRequest()
+        try accept(answers) { $0 == .offered(.later) }
+        return [request(JingleStanza(.contentAccept, sid: sid, contents: answers))]
+    }
+
+    /// Marks contents of the peer as accepted: all of them, or none.
+    private mutating func accept(
+        _ answers: [Content], where isOpen: (ContentTable.Status) -> Bool
+    ) throws(JingleCommandError) {
         guard !answers.isEmpty else { throw .noContents }
         var table = table
         for answer in answers {
             guard var entry = table[answer.id] else { throw .unknownContent(answer.id) }
-            guard answer.id.creator != role, entry.status == .offered(.later) else { throw .outOfOrder }
+            guard answer.id.creator != role, isOpen(entry.status) else { throw .outOfOrder }
             guard let transport = answer.transport, entry.isNegotiating(transport) else {
                 throw .invalidContent(answer.id)
             }
@@ -72,7 +69,6 @@ extension JingleSession {
             table[answer.id] = entry
         }
         self.table = table
-        return [request(JingleStanza(.contentAccept, sid: sid, contents: answers))]
     }
 
     /// Rejects contents the peer offered (content-reject), or ends the session when no other is left.
@@ -179,44 +175,35 @@ extension JingleSession {
     public mutating func acceptTransports(
         _ transports: [(ContentID, ContentTransport)]
     ) throws(JingleCommandError) -> [Action] {
-        try checkRoomForRequest()
-        guard !transports.isEmpty else { throw .noContents }
-        var table = table
-        for (id, transport) in transports {
-            guard var entry = table[id] else { throw .unknownContent(id) }
-            guard let proposed = entry.transportProposed(by: role.opposite) else { throw .outOfOrder }
-            guard transport.namespace == proposed.namespace else { throw .invalidContent(id) }
-            entry.content.transport = proposed
-            entry.replacement = .none
-            table[id] = entry
-        }
-        self.table = table
-        return [
-            request(
-                JingleStanza(.transportAccept, sid: sid, contents: transports.map { Content($0.0, transport: $0.1) }))
-        ]
+        try answerProposals(.transportAccept, transports.map { Content($0.0, transport: $0.1) })
     }
 
-    /// Rejects transports the peer proposed (transport-reject); the old ones stay.
+    /// Rejects transports the peer proposed (transport-reject), which are repeated in it; the old ones stay.
     ///
     /// - Throws: `JingleCommandError` when the peer proposed none for a content.
     public mutating func rejectTransports(
         _ ids: [ContentID], _ reason: Reason? = nil
     ) throws(JingleCommandError) -> [Action] {
+        let contents = ids.map { Content($0, transport: table[$0]?.transportProposed(by: role.opposite)) }
+        return try answerProposals(.transportReject, contents, reason)
+    }
+
+    private mutating func answerProposals(
+        _ action: JingleAction, _ contents: [Content], _ reason: Reason? = nil
+    ) throws(JingleCommandError) -> [Action] {
         try checkRoomForRequest()
-        guard !ids.isEmpty else { throw .noContents }
+        guard !contents.isEmpty else { throw .noContents }
         var table = table
-        var contents: [Content] = []
-        for id in ids {
-            guard var entry = table[id] else { throw .unknownContent(id) }
+        for content in contents {
+            guard var entry = table[content.id] else { throw .unknownContent(content.id) }
             guard let proposed = entry.transportProposed(by: role.opposite) else { throw .outOfOrder }
-            // XEP-0260 § 3.1 and others repeat the rejected transport.
-            contents.append(Content(id, transport: .unknown(XMLElement("transport", namespace: proposed.namespace))))
+            guard content.transport?.namespace == proposed.namespace else { throw .invalidContent(content.id) }
+            if action == .transportAccept { entry.content.transport = proposed }
             entry.replacement = .none
-            table[id] = entry
+            table[content.id] = entry
         }
         self.table = table
-        return [request(JingleStanza(.transportReject, sid: sid, contents: contents, reason: reason))]
+        return [request(JingleStanza(action, sid: sid, contents: contents, reason: reason))]
     }
 
     private func checkRoomForRequest() throws(JingleCommandError) {

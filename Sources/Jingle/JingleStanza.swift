@@ -45,7 +45,7 @@ public struct JingleStanza: Sendable, Hashable {
         for child in element.elements {
             if child.matches("content", namespace: Jingle.namespace) {
                 guard contents.count < JingleLimit.contentCount else { throw .tooMany("content") }
-                let content = try Content(child)
+                let content = try Content(child, in: action)
                 guard names.insert(content.id).inserted else { throw .invalid("content") }
                 contents.append(content)
             } else if child.matches("reason", namespace: Jingle.namespace) {

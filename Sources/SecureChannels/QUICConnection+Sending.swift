@@ -108,17 +108,4 @@ extension QUICConnection {
         }
         return nil
     }
-
-    private func sendClosing(into buffer: UnsafeMutableRawBufferPointer, now: UInt64) -> QUICBatch {
-        guard case .closing = state, now >= closingNext, closingByteCount > 0, buffer.count >= closingByteCount,
-            let start = buffer.baseAddress
-        else { return .nothing }
-        start.copyMemory(from: spare, byteCount: closingByteCount)
-        closingSends -= 1
-        // Repeated because nothing else would make a silent peer notice the loss of the only one.
-        closingNext = closingSends > 0 ? now + closingInterval : .max
-        counters.sentByteCount += UInt64(closingByteCount)
-        counters.sentPacketCount += 1
-        return QUICBatch(byteCount: closingByteCount, segmentByteCount: closingByteCount)
-    }
 }

@@ -31,8 +31,8 @@ package final class QUICConnection {
         case waiting
         case handshaking
         case established
-        /// We have closed; the last packet is repeated until the time comes.
-        case closing(until: UInt64)
+        /// We have closed; the last packet is repeated.
+        case closing(QUICClosing)
         case finished
     }
 
@@ -71,10 +71,6 @@ package final class QUICConnection {
     /// The packet that did not fit the last batch, or the closing packet.
     let spare: UnsafeMutableRawPointer
     var carriedByteCount = 0
-    var closingByteCount = 0
-    var closingSends = 0
-    var closingNext: UInt64 = 0
-    var closingInterval: UInt64 = 0
 
     let path: UnsafeMutablePointer<quic_path>
     let reference: UnsafeMutablePointer<ngtcp2_crypto_conn_ref>
@@ -161,7 +157,7 @@ package final class QUICConnection {
         case .waiting: startTime + options.handshakeTimeout.nanoseconds
         case .handshaking, .established:
             min(conn.map { ngtcp2_conn_get_expiry($0) } ?? .max, uncertainEndsDeadline)
-        case .closing(let until): min(until, closingNext)
+        case .closing(let closing): min(closing.end, closing.due)
         case .finished: .max
         }
     }
@@ -173,9 +169,9 @@ package final class QUICConnection {
         let bytes = start.assumingMemoryBound(to: UInt8.self)
         switch state {
         case .finished: return
-        case .closing:
-            // RFC 9000 § 10.2.1: answer, but not every packet.
-            closingNext = min(closingNext, now + 20_000_000)
+        case .closing(var closing):
+            closing.answer(now: now)
+            state = .closing(closing)
             return
         case .waiting:
             var header = ngtcp2_pkt_hd()
@@ -205,8 +201,8 @@ package final class QUICConnection {
         case .finished: return
         case .waiting:
             if now >= expiry { end(.handshakeTimeout) }
-        case .closing(let until):
-            if now >= until { state = .finished }
+        case .closing(let closing):
+            if now >= closing.end { state = .finished }
         case .handshaking, .established:
             if now >= uncertainEndsDeadline { resolveUncertainEnds() }
             guard let conn, ngtcp2_conn_get_expiry(conn) <= now else { return }
@@ -218,28 +214,6 @@ package final class QUICConnection {
             default: fail(status, now: now)
             }
         }
-    }
-
-    /// Ends the connection; the peer is told with the next ``send(into:now:)``.
-    package func close(code: UInt64, reason: String = "", now: UInt64) {
-        switch state {
-        case .closing, .finished: return
-        case .waiting: end(.local(code: code))
-        case .handshaking, .established:
-            guard let conn else { return }
-            let text = Array(reason.utf8.prefix(256))
-            let written = quic_conn_close(
-                conn, spare.assumingMemoryBound(to: UInt8.self), Self.maximumPacketByteCount, code, text, text.count,
-                now)
-            startClosing(packet: written, reason: .local(code: code), now: now)
-        }
-    }
-
-    /// Drops the delegate and every stream; for the user's last call.
-    package func finish() {
-        state = .finished
-        delegate = nil
-        releaseStreams()
     }
 
     /// What is known about the path.
@@ -283,26 +257,7 @@ package final class QUICConnection {
     private func create(first: ngtcp2_pkt_hd?, now: UInt64) throws(QUICFailure) {
         if session == nil { try makeSession() }
         guard let session else { throw QUICFailure("no session") }
-        var settings = quic_settings()
-        settings.is_server = role == .server ? 1 : 0
-        settings.congestion_control =
-            switch options.congestionControl {
-            case .cubic: quic_cubic
-            case .bbr: quic_bbr
-            case .bbr2: quic_bbr2
-            }
-        settings.now = now
-        settings.initial_rtt = options.initialRTT?.nanoseconds ?? 0
-        settings.handshake_timeout = options.handshakeTimeout.nanoseconds
-        settings.idle_timeout = options.idleTimeout.nanoseconds
-        settings.stream_window = UInt64(max(options.streamWindowByteCount, 1 << 16))
-        settings.connection_window = max(
-            UInt64(max(options.connectionWindowByteCount, 1 << 16)), settings.stream_window)
-        settings.stream_count = UInt64(max(options.peerStreamCount, 0))
-        settings.ack_threshold = max(options.acknowledgementThreshold, 1)
-        settings.payload_size = min(max(options.payloadByteCount, 1200), 1452)
-        settings.discovers_mtu = options.discoversMTU ? 1 : 0
-
+        var settings = quic_settings(options, role: role, now: now)
         var callbacks = ngtcp2_callbacks()
         quic_callbacks_init(&callbacks)
         setQUICCallbacks(&callbacks)
@@ -332,63 +287,5 @@ package final class QUICConnection {
         case NGTCP2_ERR_CLOSING: return
         default: fail(status, now: now)
         }
-    }
-
-    private func peerCloseReason(_ conn: OpaquePointer) -> QUICCloseReason {
-        let close = quic_conn_peer_close(conn)
-        let text = UnsafeBufferPointer(start: close.reason, count: close.reason == nil ? 0 : close.reason_length)
-        let reason = String(decoding: text.prefix(256), as: UTF8.self)
-        if close.is_application != 0 { return .peer(code: close.code, reason: reason) }
-        // RFC 9001 § 4.8: a TLS alert; 42 to 48 and 116 are about the certificate.
-        if case 0x100...0x1FF = close.code, [42, 43, 44, 45, 46, 48, 49, 51, 116].contains(close.code & 0xFF) {
-            return isPeerRejected ? .peerNotAuthenticated : .refusedByPeer
-        }
-        return .peerTransport(code: close.code, reason: reason)
-    }
-
-    /// Closes because of an error that the library returned.
-    func fail(_ status: CInt, now: UInt64) {
-        guard let conn else { return end(.failed(String(cString: ngtcp2_strerror(status)))) }
-        switch state {
-        case .closing, .finished: return
-        case .waiting, .handshaking, .established: break
-        }
-        var alert = ngtcp2_conn_get_tls_alert(conn)
-        if alert == 0, isPeerRejected { alert = 42 }
-        let reason: QUICCloseReason =
-            isPeerRejected || alert == 116 ? .peerNotAuthenticated : .failed(String(cString: ngtcp2_strerror(status)))
-        let written = quic_conn_fail(
-            conn, spare.assumingMemoryBound(to: UInt8.self), Self.maximumPacketByteCount, status, alert, now)
-        startClosing(packet: written, reason: reason, now: now)
-    }
-
-    private func startClosing(packet: ngtcp2_ssize, reason: QUICCloseReason, now: UInt64) {
-        guard packet > 0, let conn else { return end(reason) }
-        carriedByteCount = 0
-        closingByteCount = packet
-        closingSends = 3
-        closingNext = now
-        // RFC 9000 § 10.2: three probe timeouts; a dead path is not worth more than a second.
-        closingInterval = min(ngtcp2_conn_get_pto(conn), 333_000_000)
-        state = .closing(until: now + 3 * closingInterval)
-        releaseStreams()
-        events.append(.closed(reason))
-    }
-
-    private func end(_ reason: QUICCloseReason) {
-        state = .finished
-        releaseStreams()
-        events.append(.closed(reason))
-    }
-
-    private func releaseStreams() {
-        // The library keeps pointers into the data but writes no more packets from here on.
-        for stream in streams.values {
-            stream.isClosed = true
-            stream.releaseAll()
-        }
-        streams.removeAll()
-        sendable.removeAll()
-        progressed.removeAll()
     }
 }

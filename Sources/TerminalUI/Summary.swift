@@ -44,6 +44,6 @@ public struct Summary: Sendable, Hashable {
         }
         if let path { figures += ", \(path)" }
         guard let checksum else { return [figures] }
-        return [figures, "\(checksum) \(isVerified ? "verified" : "not verified: the peer gave none")"]
+        return [figures, "\(checksum) \(isVerified ? "verified" : "not verified: the other client cannot do that")"]
     }
 }

@@ -7,16 +7,16 @@ extension ICEConfiguration {
     ///
     /// - Parameters:
     ///   - services: what the account's server offers, in its order.
-    ///   - relayOnly: whether to hide our addresses from the peer by using relays only.
-    public init(services: [ExternalService], relayOnly: Bool) {
+    ///   - allowed: the paths that may be used.
+    public init(services: [ExternalService], allowed: AllowedPaths) {
         self.init()
-        forceRelay = relayOnly
+        forceRelay = !allowed.contains(.directUDP)
         for service in services {
             let port = service.port ?? 3478
             switch service.kind {
-            case .stun where service.transport != .tcp:
+            case .stun where service.transport != .tcp && allowed.contains(.directUDP):
                 stunServers.append(STUNServer(host: service.host, port: port))
-            case .turn:
+            case .turn where allowed.contains(.relay):
                 guard let username = service.username, let password = service.password,
                     turnServers.count < Self.maximumTURNServerCount
                 else { continue }
@@ -24,7 +24,7 @@ extension ICEConfiguration {
                     TURNServer(
                         host: service.host, port: port, transport: service.transport == .tcp ? .tcp : .udp,
                         username: username, password: password.text))
-            case .stun, .stuns, .turns:
+            case .stun, .stuns, .turn, .turns:
                 continue
             }
         }

@@ -210,7 +210,7 @@ extension ICEQUICTransport {
         switch udp {
         case .success(let relayed): connection.explain(relayed.path.reasons)
         case .failure(let error): connection.explain(Self.reasons(of: error))
-        case nil: connection.explain(["ICE found no path in time"])
+        case nil: connection.explain(["no UDP path was found in time"])
         }
         return connection
     }

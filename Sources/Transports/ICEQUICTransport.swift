@@ -21,6 +21,7 @@ public final class ICEQUICTransport: TransportMethod {
     /// limit on the checks follows.
     private static let signallingLimit = Duration.seconds(20)
 
+    private let allowed: AllowedPaths
     private let certificate: DeviceCertificate
     let agent: ICEAgent
     private let takeover: SocketTakeover
@@ -46,15 +47,23 @@ public final class ICEQUICTransport: TransportMethod {
         var remoteDirect: ICEQUICTransportDescription.Direct?
         var handshake: HandshakeRoles
         var pair: ICESelectedPair?
+        /// The peer's relays, where relays may not be used: it may send through them all the same.
+        var refusedRelays: Set<String> = []
     }
 
     /// Creates a transport and starts to gather candidates.
     ///
+    /// - Parameters:
+    ///   - role: whether we offer this transport (`initiator`) or answer.
+    ///   - allowed: the paths that may be used. When none of this transport is, the description has no addresses in it,
+    ///     so that the peer fails at once too and goes on to the next transport.
     /// - Throws: ``TransportFailure/unavailable(_:)``.
     public init(
-        role: JingleRole, certificate: DeviceCertificate, loop: ICELoop, configuration: ICEConfiguration
+        role: JingleRole, certificate: DeviceCertificate, loop: ICELoop, configuration: ICEConfiguration,
+        allowed: AllowedPaths = .all
     ) throws(TransportFailure) {
         state = Mutex(State(handshake: HandshakeRoles(isOfferer: role == .initiator)))
+        self.allowed = allowed
         self.certificate = certificate
         do {
             agent = try ICEAgent(
@@ -64,16 +73,22 @@ public final class ICEQUICTransport: TransportMethod {
         }
         takeover = SocketTakeover(isControlling: role == .initiator)
         direct =
-            configuration.forceRelay
-            ? nil
-            : DirectTCPTransport(
+            allowed.contains(.directTCP)
+            ? DirectTCPTransport(
                 certificate: certificate, addresses: configuration.directAddresses,
-                allowsLoopback: !configuration.localAddresses.isEmpty)
+                allowsLoopback: !configuration.localAddresses.isEmpty) : nil
         candidatesChanged = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         gathered = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         outcome = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
-        agent.gather()
+        if mayHaveUDP {
+            agent.gather()
+        } else {
+            state.withLock { $0.isGatheringComplete = true }
+            gathered.1.yield()
+        }
     }
+
+    private var mayHaveUDP: Bool { !allowed.isDisjoint(with: [.directUDP, .relay]) }
 
     /// The fingerprint the peer signalled, once it has.
     public var peerFingerprint: Fingerprint? { state.withLock { $0.handshake.agreement?.peerFingerprint } }
@@ -160,8 +175,14 @@ public final class ICEQUICTransport: TransportMethod {
                 agent.setRemote(iceCredentials)
             }
         }
-        agent.add(remote.ice.candidates.compactMap { $0.candidate })
+        agent.add(remote.ice.candidates.filter(isAllowed).compactMap { $0.candidate })
         if remote.isGatheringComplete { agent.remoteGatheringDone() }
+    }
+
+    private func isAllowed(_ candidate: ICECandidateDescription) -> Bool {
+        guard candidate.kind == .relay, !allowed.contains(.relay) else { return true }
+        state.withLock { _ = $0.refusedRelays.insert(candidate.ip) }
+        return false
     }
 
     /// Ends the search for paths; the connection that was chosen goes on. Safe to call more than once.
@@ -172,6 +193,7 @@ public final class ICEQUICTransport: TransportMethod {
 
     /// Waits for ICE to find a path, connects QUIC over it, and authenticates the peer.
     func connectOverICE(_ agreement: HandshakeRoles.Agreement) async throws -> QUICOverICE {
+        guard mayHaveUDP else { throw TransportFailure.noPath(["UDP is not allowed here"]) }
         let pair = try await withThrowingTaskGroup(of: ICESelectedPair?.self) { group in
             defer { group.cancelAll() }
             group.addTask { try await self.selectedPair() }
@@ -183,6 +205,9 @@ public final class ICEQUICTransport: TransportMethod {
             }
             for try await case let pair? in group { return pair }
             throw CancellationError()
+        }
+        guard state.withLock({ !$0.refusedRelays.contains(pair.remote.address.ip) }) else {
+            throw TransportFailure.noPath(["no direct UDP path: only a relay of the peer's connects"])
         }
         let agent = agent
         let isRelayed = if case .direct = pair.path { false } else { true }

@@ -25,6 +25,18 @@ public struct ContactPresence: Sendable, Hashable {
     /// True as long as nothing was told.
     public var isUnknown: Bool { devices.isEmpty && told == nil }
 
+    /// The devices, the one to prefer first: by priority (§ 4.7.2.3), then by when it told its presence.
+    public var devicesByPreference: [(address: JID, priority: Int8)] {
+        func rank(_ presence: Presence) -> (Int8, Int64, String) {
+            // What was told while we were watching is the newest.
+            (presence.priority, Delay(presence)?.stamp.unixSeconds ?? .max, presence.from?.description ?? "")
+        }
+        return devices.sorted { one, other in
+            let (one, other) = (rank(one.value), rank(other.value))
+            return (one.0, one.1) == (other.0, other.1) ? one.2 < other.2 : (one.0, one.1) > (other.0, other.1)
+        }.map { ($0.key, $0.value.priority) }
+    }
+
     private var told: Absence?
 
     /// Creates a view of an account of which nothing is known.

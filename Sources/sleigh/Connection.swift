@@ -11,6 +11,7 @@ import XMPP
 struct Connection {
     let client: XMPPClient
     let host: JingleHost
+    let inBand: InBandHost
     let service: TransferService
 
     /// Logs in.
@@ -19,20 +20,22 @@ struct Connection {
     ///   - resource: the resource to ask for.
     ///   - takesOffers: whether what peers offer is wanted at all.
     static func open(
-        _ account: AccountOptions.Resolved, device: Device, resource: String, loop: ICELoop, relayOnly: Bool = false,
-        takesOffers: Bool = false, console: Console
+        _ account: AccountOptions.Resolved, device: Device, resource: String, loop: ICELoop,
+        policy: TransferPolicy, takesOffers: Bool = false, console: Console
     ) async throws -> Connection {
         let client = try await XMPPClient.connect(
             try account.clientConfiguration(resource: resource, features: TransferService.features), log: console.log)
         console.detail("Logged in as \(printable(client.address.description)).")
         let host = JingleHost(channel: client, takesOffers: takesOffers)
         await host.start()
+        let inBand = InBandHost(channel: client)
+        await inBand.start()
         let trust = RememberingTrust(devices: try KnownDevices(), console: console)
         return Connection(
-            client: client, host: host,
+            client: client, host: host, inBand: inBand,
             service: TransferService(
-                client: client, host: host, certificate: device.certificate, trust: trust, loop: loop,
-                relayOnly: relayOnly))
+                client: client, host: host, inBand: inBand, certificate: device.certificate, trust: trust, loop: loop,
+                policy: policy))
     }
 
     /// Ends the sessions and the stream, in order; also in a task that was cancelled.
@@ -40,6 +43,7 @@ struct Connection {
         // In a task of its own: a cancelled one can send nothing.
         await Task {
             await host.stop()
+            await inBand.stop()
             await client.close()
         }.value
     }
@@ -68,7 +72,11 @@ struct RememberingTrust: DeviceTrust {
     let devices: KnownDevices
     let console: Console
 
-    func check(_ peer: JID, _ fingerprint: Fingerprint) throws {
+    func check(_ peer: JID, _ fingerprint: Fingerprint?) throws {
+        guard let fingerprint else {
+            guard try devices.knows(peer) else { return }
+            throw TransferError.notEncrypted(peer)
+        }
         if case .changed(let known) = try devices.verdict(for: peer, fingerprint: fingerprint) {
             throw TransferError.deviceChanged(peer, known: known, presented: fingerprint)
         }

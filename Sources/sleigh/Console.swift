@@ -42,7 +42,7 @@ final class Console: Sendable {
             name: printable(file?.path ?? summary.name), byteCount: UInt64(summary.byteCount),
             resumedByteCount: UInt64(summary.byteCount - summary.transferredByteCount), duration: summary.duration,
             path: summary.path.text, checksum: "sha-256 \(summary.sha256)",
-            isVerified: true
+            isVerified: summary.isVerified
         ).lines {
             display.message(line)
         }
@@ -53,7 +53,7 @@ final class Console: Sendable {
                     byteCount: summary.byteCount, transferredByteCount: summary.transferredByteCount,
                     durationSeconds: summary.duration.inSeconds,
                     timeToFirstByteSeconds: summary.timeToFirstByte.inSeconds, sha256: summary.sha256,
-                    path: summary.path.description, ipVersion: summary.path.ipVersion,
+                    isVerified: summary.isVerified, path: summary.path.description, ipVersion: summary.path.ipVersion,
                     isEndToEndEncrypted: summary.path.isEndToEndEncrypted,
                     roundTripMs: summary.path.roundTripTime.map { $0.inSeconds * 1000 },
                     pathReasons: summary.path.reasons.map { printable($0) }))

@@ -108,6 +108,10 @@ enum ErrorReport {
             return Failure(
                 "\(name(peer)) does not have the certificate whose fingerprint was announced",
                 hint: "Somebody between you may be interfering. Nothing was sent or stored.", code: .insecure)
+        case .notEncrypted(let peer):
+            return Failure(
+                "there is no end-to-end encrypted path to \(name(peer))",
+                hint: "With sleigh on both sides there is. Nothing was sent or stored.", code: .insecure)
         case .refusedAsInsecure(let peer, let why):
             return Failure(
                 "\(name(peer)) does not trust this device\(words(why))",

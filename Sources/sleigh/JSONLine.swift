@@ -26,6 +26,7 @@ enum JSONLine {
         var durationSeconds: Double
         var timeToFirstByteSeconds: Double
         var sha256: String
+        var isVerified: Bool
         var path: String
         var ipVersion: Int?
         var isEndToEndEncrypted: Bool

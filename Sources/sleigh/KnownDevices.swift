@@ -27,6 +27,11 @@ struct KnownDevices {
 
     var path: String { file.path }
 
+    /// Whether that device was met before.
+    func knows(_ peer: JID) throws(Failure) -> Bool {
+        try entries().contains { $0.address == peer.bare.description && $0.device == Self.device(of: peer) }
+    }
+
     /// Compares a fingerprint with what is known of that device.
     func verdict(for peer: JID, fingerprint: Fingerprint) throws(Failure) -> Verdict {
         let entries = try entries()

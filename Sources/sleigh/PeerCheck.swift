@@ -8,11 +8,6 @@ struct PeerCheck {
     let client: XMPPClient
     let console: Console
 
-    /// How long a device may take to say what it can do.
-    private static let patience = Duration.seconds(6)
-    /// The most devices that are asked.
-    private static let deviceCount = 16
-
     /// What was found, and what the command ends with if that is not well.
     struct Result {
         var report: CheckReport.Peer
@@ -40,8 +35,8 @@ struct PeerCheck {
     private func ask(_ device: JID, into report: inout CheckReport.Peer) async throws {
         // As before a transfer: a device may not answer those whose presence it has not got.
         try await client.sendDirectedPresence(to: device)
-        let found = try await abilities(of: device, priority: nil)
-        switch found {
+        let answer = try await DeviceSurvey.ask(device, client: client, isFresh: true)
+        switch describe(device, answer, priority: nil) {
         case .device(let device):
             report.devices = [device]
             report.reachable = true
@@ -60,21 +55,22 @@ struct PeerCheck {
         case unable(String, reachable: Bool?)
     }
 
-    private func abilities(of device: JID, priority: Int8?) async throws -> Found {
-        do {
-            let info = try await client.discover(device, timeout: Self.patience, isFresh: true)
-            return .device(describe(device, info, priority: priority))
-        } catch let error as StanzaError {
+    private func describe(
+        _ device: JID, _ answer: Swift.Result<ServiceDiscoveryInfo, any Error>, priority: Int8?
+    ) -> Found {
+        switch answer {
+        case .success(let info): return .device(describe(device, info, priority: priority))
+        case .failure(let error as StanzaError):
             switch error.condition {
             case .serviceUnavailable, .recipientUnavailable, .itemNotFound, .gone:
                 return .unable("no such device is on-line", reachable: false)
             default: return reachability(of: device, error)
             }
-        } catch StanzaChannelError.timedOut {
-            let patience = Format.countdown(Self.patience)
-            return .unable("it did not answer within \(patience): it may have lost its connection", reachable: false)
-        } catch is StanzaParseError {
+        case .failure(is StanzaParseError):
             return .unable("what it says about itself cannot be read", reachable: true)
+        case .failure:
+            let patience = Format.countdown(DeviceSurvey.patience)
+            return .unable("it did not answer within \(patience): it may have lost its connection", reachable: false)
         }
     }
 
@@ -124,39 +120,24 @@ struct PeerCheck {
             report.reason = isSelf ? "no other device of yours is on-line" : "no device of theirs is on-line"
             return
         }
-        report.devices = try await describe(presence)
+        report.devices = try await DeviceSurvey(of: presence, client: client, isFresh: true).devices.map(describe)
         report.reachable = report.devices.contains { $0.canReceive != nil }
-        let able = report.devices.filter { $0.canReceive == true }
-        report.canReceive = able.contains { $0.takesProposals == true }
+        report.canReceive = report.devices.contains { $0.canReceive == true }
         guard report.canReceive == false else { return }
-        if let device = able.first {
-            report.reason = "\(device.address) can, but only when the file is sent to that address, not to the bare one"
-        } else if report.reachable == true {
+        if report.reachable == true {
             report.reason = "none of their devices can receive from this sleigh"
         } else {
             report.reason = "none of their devices answers"
         }
     }
 
-    private func describe(_ presence: ContactPresence) async throws -> [CheckReport.PeerDevice] {
-        let devices = presence.devices.values.compactMap { one in one.from.map { ($0, one.priority) } }
-            .sorted { $0.1 == $1.1 ? $0.0.description < $1.0.description : $0.1 > $1.1 }
-        return try await withThrowingTaskGroup(of: (Int, CheckReport.PeerDevice).self) { group in
-            for (index, (device, priority)) in devices.prefix(Self.deviceCount).enumerated() {
-                group.addTask {
-                    switch try await abilities(of: device, priority: priority) {
-                    case .device(let described): return (index, described)
-                    case .unable(let reason, _):
-                        let silent = CheckReport.PeerDevice(
-                            address: printable(device.description), priority: Int(priority), transports: [],
-                            sharedTransports: [], reason: reason)
-                        return (index, silent)
-                    }
-                }
-            }
-            var found: [(Int, CheckReport.PeerDevice)] = []
-            for try await device in group { found.append(device) }
-            return found.sorted { $0.0 < $1.0 }.map(\.1)
+    private func describe(_ device: DeviceSurvey.Device) -> CheckReport.PeerDevice {
+        switch describe(device.address, device.answer, priority: device.priority) {
+        case .device(let described): described
+        case .unable(let reason, _):
+            CheckReport.PeerDevice(
+                address: printable(device.address.description), priority: Int(device.priority), transports: [],
+                sharedTransports: [], reason: reason)
         }
     }
 
@@ -165,7 +146,7 @@ struct PeerCheck {
     /// Only a server that cannot be reached, or an account that does not exist, can be told from outside.
     private func askServer(of peer: JID, isAsking: Bool, into report: inout CheckReport.Peer) async throws {
         do {
-            _ = try await client.discover(peer, timeout: Self.patience, isFresh: true)
+            _ = try await client.discover(peer, timeout: DeviceSurvey.patience, isFresh: true)
         } catch let error as StanzaError {
             switch error.condition {
             case .itemNotFound, .gone:

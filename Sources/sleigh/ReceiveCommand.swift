@@ -33,6 +33,7 @@ struct ReceiveCommand: SleighCommand {
     @Option(help: ArgumentHelp("The name of this device, by which peers can address it.", valueName: "name"))
     var resource: String?
 
+    @OptionGroup var paths: PathOptions
     @OptionGroup var options: AccountOptions
     @OptionGroup var output: OutputOptions
 
@@ -60,8 +61,8 @@ struct ReceiveCommand: SleighCommand {
         while true {
             do {
                 let connection = try await Connection.open(
-                    account, device: device, resource: resource ?? device.name, loop: loop, takesOffers: true,
-                    console: console)
+                    account, device: device, resource: resource ?? device.name, loop: loop, policy: paths.policy,
+                    takesOffers: true, console: console)
                 hasConnected = true
                 let connected = ContinuousClock.now
                 let service = ReceivingService(

@@ -19,9 +19,7 @@ struct SendCommand: SleighCommand {
             valueName: "file ... address"))
     var filesAndAddress: [String]
 
-    @Flag(help: "Hide this host's addresses from the peer: send through the server's TURN relay only.")
-    var relayOnly = false
-
+    @OptionGroup var paths: PathOptions
     @OptionGroup var options: AccountOptions
     @OptionGroup var output: OutputOptions
 
@@ -38,7 +36,7 @@ struct SendCommand: SleighCommand {
         let device = try Device.load()
         let loop = try ICELoop()
         let connection = try await Connection.open(
-            account, device: device, resource: device.resourceForOneRun, loop: loop, relayOnly: relayOnly,
+            account, device: device, resource: device.resourceForOneRun, loop: loop, policy: paths.policy,
             console: console)
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in

@@ -1,12 +1,15 @@
 import Testing
 
-/// A topology and the path a file must take there.
+/// A topology with a server, and the path a file must take there.
 struct PathCase: CustomTestStringConvertible {
     var topology: Topology
+    /// Options of `Scripts/lab write`.
+    var server: [String] = []
     var path: String
+    /// Words of the reasons for not taking a better path.
+    var obstacles: [String] = []
 
-    var isRelayed: Bool { path.hasPrefix("relay") }
-    var testDescription: String { "\(topology.rawValue): \(path)" }
+    var testDescription: String { "\(topology.rawValue) \(server.joined(separator: " ")): \(path)" }
 }
 
 extension EndToEnd {
@@ -16,33 +19,32 @@ extension EndToEnd {
 
         @Test(arguments: [
             PathCase(topology: .lan, path: "direct tcp"),
-            PathCase(topology: .lanWithoutTCP, path: "direct udp"),
             PathCase(topology: .lanWithoutUDP, path: "direct tcp"),
             // The host on the public network can be dialled, and is near.
             PathCase(topology: .oneNAT, path: "direct tcp"),
-            PathCase(topology: .twoNATs, path: "direct udp"),
-            PathCase(topology: .symmetric, path: "relay turn-udp"),
-            PathCase(topology: .udpBlocked, path: "relay turn-tcp"),
-            PathCase(topology: .ipv6, path: "direct udp"),
+            PathCase(topology: .twoNATs, path: "direct udp", obstacles: ["TCP"]),
+            PathCase(topology: .symmetric, path: "relay turn-udp", obstacles: ["no direct packet got through"]),
+            PathCase(topology: .udpBlocked, path: "relay turn-tcp", obstacles: ["STUN"]),
+            PathCase(topology: .udpBlockedOnBothSides, path: "relay turn-tcp", obstacles: ["STUN"]),
+            PathCase(
+                topology: .symmetric, server: ["--components", "--wrong-turn-secret"], path: "socks5 proxy",
+                obstacles: ["no relay from 192.0.2.2:3478"]),
+            PathCase(
+                topology: .xmppOnly, server: ["--components"], path: "in-band",
+                obstacles: ["STUN", "no relay from 192.0.2.2:3478", "proxy"]),
+            PathCase(topology: .ipv6, path: "direct udp", obstacles: ["TCP"]),
         ])
         func fileTakesThePath(_ expected: PathCase) async throws {
-            try await World.with(expected.topology) { world in
-                try await sendAndCheck(in: world, expected: expected, arguments: [])
-            }
-        }
-
-        @Test func relayOnlyRelaysWhereADirectPathExists() async throws {
-            try await World.with(.twoNATs) { world in
-                let expected = PathCase(topology: .twoNATs, path: "relay turn-udp")
-                try await sendAndCheck(in: world, expected: expected, arguments: ["--relay-only"])
+            try await World.with(expected.topology, server: expected.server) { world in
+                try await world.expectTransfer(
+                    over: expected.path, byteCount: Self.byteCount, obstacles: expected.obstacles)
             }
         }
 
         /// Prosody with mod_limits reads 10 kB/s of a client: a negotiation must not need more than seconds of it.
         @Test func negotiationFitsIntoTheServersLimits() async throws {
             try await World.with(.twoNATs, server: ["--limits"]) { world in
-                let expected = PathCase(topology: .twoNATs, path: "direct udp")
-                let sent = try await sendAndCheck(in: world, expected: expected, arguments: [])
+                let sent = try await world.expectTransfer(over: "direct udp", byteCount: Self.byteCount)
                 let seconds = try #require(sent.timeToFirstByteSeconds)
                 #expect(seconds < 10)
             }
@@ -51,40 +53,17 @@ extension EndToEnd {
         @Test func fileArrivesOverALossyLink() async throws {
             let link = ["--delay-ms", "50", "--rate-mbit", "200", "--loss", "1"]
             try await World.with(.link, link: link) { world in
-                let expected = PathCase(topology: .link, path: "direct udp")
-                try await sendAndCheck(in: world, expected: expected, arguments: [])
+                try await world.expectTransfer(over: "direct udp", byteCount: Self.byteCount)
             }
         }
 
-        @discardableResult
-        private func sendAndCheck(in world: World, expected: PathCase, arguments: [String]) async throws -> Event {
-            let file = try world.makeFile(byteCount: Self.byteCount)
-            let receiver = try await world.receiver()
-            let before = try await world.serverByteCount
-            let sender = try await world.sender(of: [file], arguments).exit(within: .seconds(120))
-            let received = try await receiver.exit()
-            let carried = try await world.serverByteCount - before
-
-            try #require(sender.status == 0, "\(sender.messages)")
-            try #require(received.status == 0, "\(received.messages)")
-            world.expectReceived(file)
-            let sent = try #require(try sender.completed.first)
-            let got = try #require(try received.completed.first)
-            #expect([sent.path, got.path] == [expected.path, expected.path])
-            #expect(sent.byteCount == Self.byteCount)
-            #expect(got.byteCount == Self.byteCount)
-            #expect(sent.sha256 != nil && sent.sha256 == got.sha256)
-            #expect(sent.peer?.hasPrefix("bob@sleigh.test") == true)
-            #expect(got.peer?.hasPrefix("alice@sleigh.test") == true)
-            if expected.isRelayed {
-                #expect(carried > Self.byteCount)
-            } else {
-                #expect(carried < Self.byteCount / 16, "the server carried \(carried) bytes")
+        /// A round trip that is long for TCP is no reason to relay.
+        @Test func longLinkWithoutUDPIsLeftToTCP() async throws {
+            try await World.with(.link, link: ["--delay-ms", "20", "--rate-mbit", "200"]) { world in
+                try await world.drop("meta l4proto udp", in: .b)
+                try await world.expectTransfer(
+                    over: "direct tcp", byteCount: Self.byteCount, obstacles: ["no UDP path"])
             }
-            let firstByte = sent.timeToFirstByteSeconds.map { "\($0)" } ?? "?"
-            print(
-                "PATH \(expected.topology.rawValue): \(expected.path), first byte \(firstByte) s, server \(carried) B")
-            return sent
         }
     }
 }

@@ -64,37 +64,72 @@ extension EndToEnd {
             }
         }
 
-        /// With `--relay-only` neither the server nor the peer learns an address of the sender's host from it.
-        @Test func relayOnlyKeepsAddressesToItself() async throws {
-            try await World.with(.twoNATs, server: ["--module", "record_stanzas"]) { world in
-                let file = try world.makeFile(byteCount: 1 << 20)
-                let receiver = try await world.receiver()
-                let sent = try await world.sender(of: [file], ["--relay-only"]).exit()
-                #expect(sent.status == 0, "\(sent.messages)")
-                #expect(try await receiver.exit().status == 0)
-                world.expectReceived(file)
+        /// With `--relay-only` neither the server nor the peer learns an address of a host from it, and it dials nothing
+        /// but the server, whatever the path.
+        @Test(arguments: [Side.sender, .receiver])
+        func relayOnlyKeepsAddressesToItself(of side: Side) async throws {
+            try await World.with(.twoNATs, server: ["--components", "--module", "record_stanzas"]) { world in
+                let (hider, hidden) = side == .sender ? ("alice", Self.alicesAddresses) : ("bob", Self.bobsAddresses)
+                let (other, shown) = side == .sender ? ("bob", Self.bobsAddresses) : ("alice", Self.alicesAddresses)
+                let hidersHost: Namespace = side == .sender ? .a : .b
+                try await world.drop("oifname eth0 ip daddr != \(world.topology.serverAddress)", in: hidersHost)
 
-                let stanzas = try world.serverLog.filter { $0.contains("Stanza: ") }
-                let (alices, bobs) = (said(by: "alice", stanzas), said(by: "bob", stanzas))
-                let offered = candidates(in: alices)
-                #expect(!offered.isEmpty)
-                #expect(offered.allSatisfy { $0.contains("type='relay'") }, "\(offered)")
-                for address in ["10.0.1.2", "198.51.100.2", "fe80:"] {
-                    #expect(alices.filter { $0.contains(address) } == [], "\(address) was told")
+                var count = 0
+                for (path, breakdown) in Self.hidingPaths {
+                    try await breakdown(world)
+                    let arguments = ["--relay-only"]
+                    try await world.expectTransfer(
+                        over: path, byteCount: 1 << 20, sending: side == .sender ? arguments : [],
+                        receiving: side == .receiver ? arguments : [])
+                    let stanzas = try world.serverLog.filter { $0.contains("Stanza: ") }.dropFirst(count)
+                    count += stanzas.count
+                    let (told, said) = (candidates(in: stanzas, by: hider), self.said(by: hider, stanzas))
+                    #expect(told.allSatisfy { $0.contains("type='relay'") || $0.contains("type='proxy'") }, "\(told)")
+                    #expect(said.filter { $0.contains("<direct") } == [])
+                    for address in hidden + ["fe80:"] {
+                        #expect(said.filter { $0.contains(address) } == [], "\(path): \(address) was told")
+                    }
+                    // The host that hides nothing shows that the record is whole.
+                    let answered = candidates(in: stanzas, by: other)
+                    for address in shown {
+                        #expect(answered.contains { $0.contains(address) }, "\(path): \(answered)")
+                    }
                 }
-                // The host that hides nothing shows that the record is whole.
-                let answered = candidates(in: bobs)
-                #expect(answered.contains { $0.contains("type='host'") && $0.contains("10.0.2.2") }, "\(answered)")
-                #expect(answered.contains { $0.contains("type='srflx'") && $0.contains("203.0.113.2") }, "\(answered)")
+                #expect(try await world.droppedPacketCount(in: hidersHost) == 0)
             }
         }
 
-        private func said(by account: String, _ stanzas: [Substring]) -> [Substring] {
+        private static let alicesAddresses = ["10.0.1.2", "198.51.100.2"]
+        private static let bobsAddresses = ["10.0.2.2", "203.0.113.2"]
+
+        /// The paths that hide an address, and what leads from one to the next.
+        private static let hidingPaths: [(String, @Sendable (World) async throws -> Void)] = [
+            ("relay turn-udp", { _ in }), ("socks5 proxy", { try await $0.stopTURN() }),
+            ("in-band", { try await $0.dropProxy() }),
+        ]
+
+        /// What the server carries between two sleighs it cannot read.
+        @Test func serverCannotReadWhatItCarries() async throws {
+            try await World.with(.veth, server: ["--module", "record_stanzas"]) { world in
+                let file = try world.makeFile(byteCount: 0)
+                try Data(count: 1 << 18).write(to: file)
+                let receiver = try await world.receiver()
+                let sent = try await world.sender(of: [file], ["--path", "in-band", "--require-e2e"]).exit()
+                #expect(sent.status == 0, "\(sent.messages)")
+                #expect(try await receiver.exit().status == 0)
+                world.expectReceived(file)
+                let blocks = try world.serverLog.filter { $0.contains("Stanza: ") && $0.contains("<data ") }
+                #expect(blocks.map(\.utf8.count).reduce(0, +) > 1 << 18)
+                #expect(!blocks.contains { $0.contains(String(repeating: "A", count: 40)) })
+            }
+        }
+
+        private func said(by account: String, _ stanzas: some Sequence<Substring>) -> [Substring] {
             stanzas.filter { $0.contains("from='\(account)@sleigh.test") }
         }
 
-        private func candidates(in stanzas: [Substring]) -> [Substring] {
-            stanzas.flatMap { stanza in
+        private func candidates(in stanzas: some Sequence<Substring>, by account: String) -> [Substring] {
+            said(by: account, stanzas).flatMap { stanza in
                 stanza.ranges(of: /<candidate [^>]*>/).map { stanza[$0] }
             }
         }

@@ -29,4 +29,18 @@ struct DeviceAbilitiesTests {
         #expect(try #require(abilities.obstacle).contains(word))
         #expect(!abilities.takesProposals)
     }
+
+    /// Dino and Conversations advertise proposals for the sake of calls.
+    @Test(arguments: [
+        (["urn:xmpp:jingle-message:0"], true),
+        (["urn:xmpp:jingle-message:0", "urn:xmpp:jingle:apps:rtp:1"], false), ([], false),
+        (
+            [
+                "urn:xmpp:jingle-message:0", "urn:xmpp:jingle:apps:rtp:1", "urn:sleigh:jingle:transports:ice-quic:0",
+            ], true
+        ),
+    ])
+    func proposalsOfFilesAreNotThoseOfCalls(features: [String], takesProposals: Bool) {
+        #expect(abilities(features + [Self.jingle, Self.files, Self.s5b]).takesProposals == takesProposals)
+    }
 }

@@ -38,7 +38,7 @@ import Transports
         #expect(file.name == "file.bin")
         #expect(file.path == folder.at("file.bin"))
         #expect(file.byteCount == UInt64(count))
-        #expect(file.digest == sha256(bytes))
+        #expect(file.sha256 == sha256(bytes))
         #expect(file.isVerified)
         #expect(try folder.names == ["file.bin"])
         #expect(try folder.read("file.bin") == bytes)
@@ -49,7 +49,19 @@ import Transports
         try await sink.write([1, 2, 3], from: pool)
         let file = try await sink.finish(expecting: nil)
         #expect(!file.isVerified)
-        #expect(file.digest == sha256([1, 2, 3]))
+        #expect(file.sha256 == sha256([1, 2, 3]))
+    }
+
+    @Test(arguments: DigestAlgorithm.allCases)
+    func anyFunctionMayBeCompared(algorithm: DigestAlgorithm) async throws {
+        let bytes = someBytes(10_000)
+        let sink = try await destination.receive(offer(size: 10_000), algorithm: algorithm, blocks: pool)
+        try await sink.write(bytes, from: pool)
+        let file = try await sink.finish(expecting: algorithm.hash(bytes))
+        #expect(file.isVerified && file.sha256 == sha256(bytes))
+        let next = try await destination.receive(offer(size: 1), algorithm: algorithm, blocks: pool)
+        try await next.write([1], from: pool)
+        await #expect(throws: LocalFileError.self) { try await next.finish(expecting: algorithm.hash([2])) }
     }
 
     @Test func theDigestIsKnownBeforeTheFileIsFinished() async throws {
@@ -336,7 +348,7 @@ import Transports
         let sink = try await receive(offer("copy", size: bytes.count))
         while let block = try await reading.next() { try await sink.write(block) }
         let file = try await sink.finish(expecting: try await reading.digest())
-        #expect(file.digest == sha256(bytes))
+        #expect(file.sha256 == sha256(bytes))
         #expect(try folder.read("copy") == bytes)
     }
 }

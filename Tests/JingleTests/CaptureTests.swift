@@ -28,6 +28,10 @@ import XMPP
     private func normalized(_ element: XMLElement) -> XMLElement {
         var result = XMLElement(element.name, namespace: element.namespace, attributes: element.attributes)
         if element.name == "hash", let hash = Hash(element) { return hash.element }
+        // The defaults of XEP-0260 and XEP-0261, which some write and others do not.
+        if element.name == "transport", element["mode"] == "tcp" { result["mode"] = nil }
+        if element.name == "transport", element["stanza"] == "iq" { result["stanza"] = nil }
+        if element.name == "mediaType" { result.name = "media-type" }
         if element.name == "failed_transport" { result.name = "failed-transport" }
         if element.name == "description", element.elements.isEmpty {
             result.append(XMLElement("file", namespace: element.namespace))

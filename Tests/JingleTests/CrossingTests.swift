@@ -11,7 +11,7 @@ import XMPP
     @Test func theInitiatorsTransportReplaceWins() throws {
         var ends = try Ends()
         try ends.start()
-        let other = ContentTransport.unknown(XMLElement("transport", namespace: "urn:xmpp:jingle:transports:s5b:1"))
+        let other = ContentTransport.socks5(SOCKS5TransportDescription(sid: "y"))
         try ends.command(.alice) { s throws(JingleCommandError) in try s.replaceTransports([(f, Sample.inBand)]) }
         try ends.command(.bob) { s throws(JingleCommandError) in try s.replaceTransports([(f, other)]) }
         try ends.settle()

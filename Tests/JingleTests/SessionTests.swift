@@ -223,6 +223,32 @@ import XMPP
         #expect(ends.alice.events.last == .transportReplaceOffered(f, Sample.inBand))
     }
 
+    @Test func aRejectionRepeatsTheTransport() throws {
+        var ends = try Ends()
+        try ends.start()
+        try ends.command(.bob) { s throws(JingleCommandError) in try s.replaceTransports([(f, Sample.inBand)]) }
+        try ends.settle()
+        var session = try #require(ends.session(.alice))
+        guard case .request(_, let stanza)? = try session.rejectTransports([f]).first else { throw IncompleteTest() }
+        #expect(stanza.contents == [Content(f, transport: Sample.inBand)])
+    }
+
+    /// As Gajim 1.7 and others write it.
+    @Test(arguments: [
+        "<transport xmlns='urn:xmpp:jingle:transports:ibb:1'/>", "",
+        "<transport xmlns='urn:xmpp:jingle:transports:ibb:1' sid='None' block-size='4096'/>",
+    ])
+    func aRejectionNeedNotRepeatIt(transport: String) throws {
+        var ends = try Ends()
+        try ends.start()
+        try ends.command(.alice) { s throws(JingleCommandError) in try s.replaceTransports([(f, Sample.inBand)]) }
+        var session = try #require(ends.session(.alice))
+        let content = "<content creator='initiator' name='f'>\(transport)</content>"
+        let reaction = try session.receive(JingleStanza(jingle("transport-reject", content)))
+        #expect(reaction.answer == .acknowledge)
+        #expect(reaction.actions == [.event(.transportReplaceRejected(f, nil))])
+    }
+
     @Test func pingIsAnsweredAndTellsNothing() throws {
         var ends = try Ends()
         try ends.start()

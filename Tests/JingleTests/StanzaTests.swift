@@ -13,6 +13,23 @@ import XMPP
         #expect(try JingleStanza(stanza.element.overTheWire()) == stanza)
     }
 
+    @Test(arguments: JingleAction.allCases)
+    func onlyWhatIsDoneAwayWithMayBeIncomplete(action: JingleAction) throws {
+        let element = try jingle(
+            action.rawValue,
+            """
+            <content creator='initiator' name='f'><description xmlns='urn:xmpp:jingle:apps:file-transfer:5'>\
+            <file><size>x</size></file></description><transport xmlns='urn:xmpp:jingle:transports:s5b:1'/></content>
+            """)
+        let dismissals: [JingleAction] = [.contentReject, .contentRemove, .sessionTerminate, .transportReject]
+        if dismissals.contains(action) {
+            #expect(
+                try JingleStanza(element).contents.first?.transport?.namespace == "urn:xmpp:jingle:transports:s5b:1")
+        } else {
+            #expect(throws: JingleSyntaxError.invalid("size")) { try JingleStanza(element) }
+        }
+    }
+
     @Test(arguments: Reason.Condition.allCases)
     func everyReasonIsReadAsWritten(condition: Reason.Condition) throws {
         let plain = Reason(condition)

@@ -102,9 +102,7 @@ enum Sample {
             ICEQUICTransportDescription(ice: ice, direct: .init(port: 40112, addresses: ["192.0.2.1", "2001:db8::7"])))
     }
 
-    static let inBand = ContentTransport.unknown(
-        XMLElement(
-            "transport", namespace: "urn:xmpp:jingle:transports:ibb:1", attributes: ["sid": "x", "block-size": "4096"]))
+    static let inBand = ContentTransport.inBand(InBandTransportDescription(sid: "x", blockSize: 4096))
 
     static func content(
         _ name: String = "f", by creator: JingleRole = .initiator, senders: Senders = .initiator,

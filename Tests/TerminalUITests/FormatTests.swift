@@ -72,7 +72,7 @@ import Testing
         #expect(
             summary.lines == [
                 "x: 3.0 MiB in 2.0 s (1.0 MiB were there before), 1.0 MiB/s (8.4 Mbit/s)",
-                "sha-256 00 not verified: the peer gave none",
+                "sha-256 00 not verified: the other client cannot do that",
             ])
     }
 

@@ -8,6 +8,7 @@ import XMPP
 /// has timed out as soon as it is sent.
 final class LinkedChannel: StanzaChannel {
     let address: JID
+    let maximumStanzaByteCount: Int?
 
     private typealias Waiter = AsyncStream<Result<XMLElement?, any Error>>.Continuation
 
@@ -23,12 +24,15 @@ final class LinkedChannel: StanzaChannel {
 
     private let state = Mutex(State())
 
-    private init(_ address: JID) { self.address = address }
+    private init(_ address: JID, _ maximumStanzaByteCount: Int?) {
+        self.address = address
+        self.maximumStanzaByteCount = maximumStanzaByteCount
+    }
 
     /// Makes two ends.
-    static func pair() throws -> (LinkedChannel, LinkedChannel) {
+    static func pair(maximumStanzaByteCount limit: Int? = nil) throws -> (LinkedChannel, LinkedChannel) {
         guard let alice = JID("alice@a.example/one"), let bob = JID("bob@b.example/two") else { throw TestFailure() }
-        let ends = (LinkedChannel(alice), LinkedChannel(bob))
+        let ends = (LinkedChannel(alice, limit), LinkedChannel(bob, limit))
         ends.0.state.withLock { $0.peer = ends.1 }
         ends.1.state.withLock { $0.peer = ends.0 }
         return ends

@@ -183,13 +183,19 @@ extension ICEQUICTransport {
 }
 
 /// Lets through once it is open.
-private struct Gate: Sendable {
+struct Gate: Sendable {
     private let opened = AsyncStream.makeStream(of: Void.self)
 
     func open() { opened.continuation.finish() }
     func wait() async throws {
         for await _ in opened.stream {}
         try Task.checkCancellation()
+    }
+}
+
+extension Result where Failure == any Error {
+    static func of(_ body: () async throws -> Success) async -> Result {
+        do { return .success(try await body()) } catch { return .failure(error) }
     }
 }
 

@@ -148,9 +148,3 @@ extension ContentTransport {
         try ContentTransport(XMLElement(parsing: transport.element.serialized()))
     }
 }
-
-extension Result where Failure == any Error {
-    static func of(_ body: () async throws -> Success) async -> Result {
-        do { return .success(try await body()) } catch { return .failure(error) }
-    }
-}

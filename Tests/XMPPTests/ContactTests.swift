@@ -55,6 +55,21 @@ struct ContactTests {
         #expect(none.devices.isEmpty && none.absence == .offline)
     }
 
+    @Test func devicesInTheOrderToPreferThem() throws {
+        func presence(_ resource: String, _ priority: Int, _ stamp: String?) -> String {
+            let delay = stamp.map { "<delay xmlns='urn:xmpp:delay' stamp='\($0)'/>" } ?? ""
+            return "<presence from='bob@b/\(resource)'><priority>\(priority)</priority>\(delay)</presence>"
+        }
+        let contact = try contact([
+            presence("quiet", -1, nil), presence("old", 0, "2026-01-01T00:00:00Z"),
+            presence("new", 0, "2026-01-02T00:00:00Z"), presence("now", 0, nil), presence("also-now", 0, nil),
+            presence("first", 5, "2020-01-01T00:00:00Z"),
+        ])
+        #expect(
+            contact.devicesByPreference.map(\.address.resource) == ["first", "also-now", "now", "new", "old", "quiet"])
+        #expect(contact.devicesByPreference.map(\.priority) == [5, 0, 0, 0, 0, -1])
+    }
+
     @Test(
         arguments: [
             ("<presence from='bob@b' type='unavailable'/>", .offline),

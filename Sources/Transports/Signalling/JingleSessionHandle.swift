@@ -46,6 +46,33 @@ public struct JingleSessionHandle: Sendable {
         }
     }
 
+    /// Proposes other transports.
+    ///
+    /// - Throws: `JingleCommandError`.
+    public func replaceTransports(
+        _ transports: [(ContentID, ContentTransport)]
+    ) async throws(JingleCommandError) {
+        try await host.command(id) { session throws(JingleCommandError) in try session.replaceTransports(transports) }
+    }
+
+    /// Accepts transports the peer proposed, with our side of them.
+    ///
+    /// - Throws: `JingleCommandError`.
+    public func acceptTransports(
+        _ transports: [(ContentID, ContentTransport)]
+    ) async throws(JingleCommandError) {
+        try await host.command(id) { session throws(JingleCommandError) in try session.acceptTransports(transports) }
+    }
+
+    /// Rejects transports the peer proposed.
+    ///
+    /// - Throws: `JingleCommandError`.
+    public func rejectTransports(_ contents: [ContentID], _ reason: Reason) async throws(JingleCommandError) {
+        try await host.command(id) { session throws(JingleCommandError) in
+            try session.rejectTransports(contents, reason)
+        }
+    }
+
     /// Tells the peer something about a content, such as its checksum.
     ///
     /// - Throws: `JingleCommandError`.

@@ -10,7 +10,11 @@ struct Event: Decodable, Equatable {
     var transferredByteCount: Int?
     var durationSeconds: Double?
     var sha256: String?
+    var isVerified: Bool?
+    var isEndToEndEncrypted: Bool?
     var path: String?
+    var pathReasons: [String]?
+    var isEndToEndEncrypted: Bool?
     var timeToFirstByteSeconds: Double?
     var peer: String?
     var roundTripMs: Double?

@@ -7,6 +7,8 @@ enum Topology: String, Sendable {
     case twoNATs = "two-nats"
     case symmetric
     case udpBlocked = "udp-blocked"
+    case udpBlockedOnBothSides = "udp-blocked-both"
+    case xmppOnly = "xmpp-only"
     case ipv6
     case veth
     case link

@@ -7,9 +7,9 @@ import Testing
 struct World {
     let topology: Topology
     let folder: URL
-    private let prefix: String
+    let prefix: String
 
-    private static let packageFolder = URL(filePath: #filePath)
+    static let packageFolder = URL(filePath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
     /// Where the build put this test, sleigh and the link emulator.
     private static let productsFolder = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
@@ -53,7 +53,10 @@ struct World {
 
     private func build(link: [String], server: [String]) async throws {
         try await Self.script("network", ["up", topology.rawValue, prefix] + link)
-        let ports = ["--address", topology.serverAddress, "--xmpp-port", "5222", "--turn-port", "3478"]
+        let ports = [
+            "--address", topology.serverAddress, "--xmpp-port", "5222", "--turn-port", "3478",
+            "--proxy-port", "\(Self.proxyPort)",
+        ]
         try await Self.script("lab", ["write", folder.path] + ports + server)
         try await startServer()
     }
@@ -84,7 +87,7 @@ struct World {
     private static func path(ofScript name: String) -> String { packageFolder.appending(path: "Scripts/\(name)").path }
 
     @discardableResult
-    private static func script(_ name: String, _ arguments: String...) async throws -> String {
+    static func script(_ name: String, _ arguments: String...) async throws -> String {
         try await script(name, arguments)
     }
 
@@ -163,42 +166,46 @@ extension World {
     /// Starts `sleigh receive` as bob, on host b unless told otherwise, and waits until it is ready.
     func receiver(
         _ arguments: [String] = ["--yes", "--once"], on host: Host = .b, as account: String = "bob",
-        before: [String] = [], at terminal: PseudoTerminal? = nil
+        into folder: URL? = nil, before: [String] = [], at terminal: PseudoTerminal? = nil
     ) async throws -> Program {
-        try FileManager.default.createDirectory(at: inbox, withIntermediateDirectories: true)
+        let folder = folder ?? inbox
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let program = try sleigh(
-            "receive", arguments + ["--into", inbox.path, "--json"], on: host, as: account, before: before,
+            "receive", arguments + ["--into", folder.path, "--json"], on: host, as: account, before: before,
             at: terminal)
         _ = try await program.event("ready")
         return program
     }
 
-    /// Starts an XMPP client on host b that advertises just these features, and waits until it is on-line.
+    /// Starts an XMPP client that advertises just these features, and waits until it is on-line.
+    ///
+    /// - Parameter playing: the capture it plays, and how.
     func scriptedClient(
-        _ account: String, resource: String, priority: Int = 0, features: [String]
+        _ account: String, on host: Host = .b, resource: String, priority: Int = 0, features: [String],
+        playing: [String] = []
     ) async throws -> Program {
         let password = folder.appending(path: "\(account).password").path
         let server = topology == .ipv6 ? "[\(topology.serverAddress)]:5222" : "\(topology.serverAddress):5222"
         let program = try Program(
             [
-                "ip", "netns", "exec", prefix + Host.b.rawValue,
+                "ip", "netns", "exec", prefix + host.rawValue,
                 Self.productsFolder.appending(path: "ScriptedClient").path,
             ]
                 + ["\(account)@sleigh.test/\(resource)", password, server, folder.appending(path: "ca.pem").path]
-                + ["\(priority)"] + features,
-            named: "scripted-\(resource)", folder: folder)
+                + ["\(priority)"] + features + (playing.isEmpty ? [] : ["--"] + playing),
+            named: "scripted-\(host)-\(resource)", folder: folder)
         try await wait(for: "scripted client") { program.output.contains("ready") || !program.isRunning }
-        try #require(program.isRunning, "\(program.messages)")
+        try #require(program.output.contains("ready"), "\(program.messages)")
         return program
     }
 
-    /// Starts `sleigh send` as alice, unless told otherwise, on host a.
+    /// Starts `sleigh send` as alice, on host a unless told otherwise.
     func sender(
-        of files: [URL], to peer: String = "bob@sleigh.test", _ arguments: [String] = [], as account: String = "alice",
-        at terminal: PseudoTerminal? = nil
+        of files: [URL], to peer: String = "bob@sleigh.test", _ arguments: [String] = [], on host: Host = .a,
+        as account: String = "alice", at terminal: PseudoTerminal? = nil
     ) throws -> Program {
         try sleigh(
-            "send", files.map(\.path) + [peer, "--json"] + arguments, on: .a, as: account, at: terminal)
+            "send", files.map(\.path) + [peer, "--json"] + arguments, on: host, as: account, at: terminal)
     }
 }
 
@@ -225,9 +232,12 @@ extension World {
         return file
     }
 
-    /// Expects that the inbox holds a file with the bytes of another.
-    func expectReceived(_ file: URL, as name: String? = nil, sourceLocation: SourceLocation = #_sourceLocation) {
-        let received = inbox.appending(path: name ?? file.lastPathComponent)
+    /// Expects that the inbox, or another folder, holds a file with the bytes of another.
+    func expectReceived(
+        _ file: URL, as name: String? = nil, into folder: URL? = nil,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) {
+        let received = (folder ?? inbox).appending(path: name ?? file.lastPathComponent)
         #expect(
             FileManager.default.contentsEqual(atPath: file.path, andPath: received.path),
             "\(received.path) is not what was sent", sourceLocation: sourceLocation)

@@ -1,0 +1,12 @@
+public import Transports
+
+/// What the user permits a transfer.
+public struct TransferPolicy: Sendable, Hashable {
+    /// The paths that may be used.
+    public var allowedPaths = AllowedPaths.all
+    /// Whether a path on which others than the two devices can read the bytes is refused.
+    public var requiresEncryption = false
+
+    /// Permits everything.
+    public init() {}
+}

@@ -1,0 +1,99 @@
+// The order of paths between two devices, as Architecture.md describes it.
+import Client
+import ICE
+import Jingle
+import SecureChannels
+import Transports
+import XMPP
+
+extension TransferService {
+    /// What is known of the peer's side of a transfer.
+    struct PeerAbilities: Sendable {
+        /// Whether it can use a transport of that namespace.
+        var supports: @Sendable (String) -> Bool
+        /// Whether it can encrypt bytestreams, and so must.
+        var encryptsBytestreams: Bool
+    }
+
+    /// Starts to look for ICE-QUIC paths, with the servers that the account's server offers right now.
+    func startICEQUIC(_ role: JingleRole) async throws(TransportFailure) -> ICEQUICTransport {
+        let allowed = policy.allowedPaths
+        // Without these servers there may still be a way, so an error here is none of the transfer.
+        let services =
+            allowed.isDisjoint(with: [.directUDP, .relay])
+            ? [] : (try? await client.externalServices(timeout: .seconds(5))) ?? []
+        return try ICEQUICTransport(
+            role: role, certificate: certificate, loop: loop,
+            configuration: ICEConfiguration(services: services, allowed: allowed), allowed: allowed)
+    }
+
+    /// What an offer shows of the peer that made it.
+    func abilities(offering transport: ContentTransport) -> PeerAbilities {
+        let isSleigh =
+            switch transport {
+            case .iceQUIC: true
+            case .socks5(let description): description.fingerprint != nil
+            case .inBand(let description): description.fingerprint != nil
+            case .unknown: false
+            }
+        return PeerAbilities(
+            supports: { isSleigh || $0 != ICEQUICTransportDescription.namespace }, encryptsBytestreams: isSleigh)
+    }
+
+    /// The transports for a content that the peer can use, best first.
+    ///
+    /// - Parameter prepared: an ICE-QUIC transport that was started before the peer was known.
+    func rungs(
+        to peer: JID, _ abilities: PeerAbilities, role: JingleRole, content: ContentID,
+        prepared: ICEQUICTransport? = nil
+    ) -> [TransportRung] {
+        let allowed = policy.allowedPaths
+        var rungs: [TransportRung] = []
+        rungs.append(
+            TransportRung(
+                namespace: ICEQUICTransportDescription.namespace, name: "ICE-QUIC",
+                isAllowed: !allowed.isDisjoint(with: .iceQUIC)
+            ) { isOfferer throws(TransportFailure) in
+                if let prepared { return prepared }
+                return try await startICEQUIC(isOfferer ? .initiator : .responder)
+            })
+        let certificate = abilities.encryptsBytestreams ? certificate : nil
+        rungs.append(
+            TransportRung(
+                namespace: SOCKS5TransportDescription.namespace, name: "SOCKS5",
+                isAllowed: !allowed.isDisjoint(with: .socks5)
+            ) { isOfferer throws(TransportFailure) in
+                SOCKS5Transport(
+                    sessionRole: role, isOfferer: isOfferer, own: client.address, peer: peer, channel: client,
+                    contentName: content.name, tls: certificate,
+                    addresses: allowed.contains(.socks5Direct) ? ICEConfiguration().directAddresses : [],
+                    proxies: await proxies(), allowed: allowed)
+            })
+        rungs.append(
+            TransportRung(
+                namespace: InBandTransportDescription.namespace, name: "in-band", isAllowed: allowed.contains(.inBand)
+            ) { isOfferer throws(TransportFailure) in
+                InBandTransport(
+                    sessionRole: role, isOfferer: isOfferer, peer: peer, host: inBand, contentName: content.name,
+                    certificate: certificate)
+            })
+        return rungs.filter { abilities.supports($0.namespace) }
+    }
+
+    /// Where the server's proxies listen, if they may be used.
+    private func proxies() async -> [ProxyDiscovery.StreamHost] {
+        guard policy.allowedPaths.contains(.socks5Proxy) else { return [] }
+        // Without a proxy there may still be a way, so an error here is none of the transfer.
+        return (try? await client.serverFeatures(timeout: .seconds(5)))?.proxies.flatMap(\.hosts) ?? []
+    }
+
+    /// Says whether a peer is to be talked to.
+    ///
+    /// - Throws: what the trust in devices throws, `TransferError.notEncrypted`.
+    func check(_ peer: JID, _ fingerprint: Fingerprint?, _ abilities: PeerAbilities) throws {
+        try trust.check(peer, fingerprint)
+        guard fingerprint != nil || !(policy.requiresEncryption || abilities.encryptsBytestreams) else {
+            throw TransferError.notEncrypted(peer)
+        }
+    }
+}

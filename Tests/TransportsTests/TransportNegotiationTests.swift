@@ -1,0 +1,299 @@
+import Jingle
+import SecureChannels
+import Synchronization
+import Testing
+import Transports
+import XML
+import XMPP
+
+/// The ladder of transports, with transports that do what a test says.
+@Suite struct TransportNegotiationTests {
+    /// What a transport does at each end.
+    struct Plan: Sendable, CustomTestStringConvertible {
+        var name: String
+        var initiator: [String: Script.Act]
+        var responder: [String: Script.Act]
+        /// The transport both use in the end, and what is said about those before.
+        var outcome: String
+        var reasons: [String]
+
+        var testDescription: String { name }
+    }
+
+    @Test(arguments: [
+        Plan(name: "the first works", initiator: [:], responder: [:], outcome: "a", reasons: []),
+        Plan(
+            name: "the first fails on both sides", initiator: ["a": .fail], responder: ["a": .fail], outcome: "b",
+            reasons: ["a failed"]),
+        Plan(
+            name: "the first fails where it is noticed first", initiator: ["a": .fail], responder: ["a": .hang],
+            outcome: "b", reasons: ["a failed"]),
+        Plan(
+            name: "only the responder notices", initiator: ["a": .hang], responder: ["a": .fail], outcome: "b",
+            reasons: ["the peer gave transport a up"]),
+        Plan(
+            name: "two fail", initiator: ["a": .fail, "b": .fail], responder: ["a": .fail, "b": .fail], outcome: "c",
+            reasons: ["a failed", "b failed"]),
+        Plan(
+            name: "the responder may not use the second", initiator: ["a": .fail],
+            responder: ["a": .fail, "b": .forbidden], outcome: "c",
+            reasons: ["a failed", "transport b: the peer does not take it"]),
+        Plan(
+            name: "the initiator cannot make the second", initiator: ["a": .fail, "b": .unavailable],
+            responder: ["a": .fail], outcome: "c", reasons: ["a failed", "b is unavailable"]),
+        Plan(
+            name: "the responder may not use the first", initiator: ["a": .fail], responder: ["a": .forbidden],
+            outcome: "b", reasons: ["a failed"]),
+        Plan(
+            name: "the initiator may not use the first", initiator: ["a": .forbidden], responder: [:], outcome: "b",
+            reasons: []),
+    ])
+    func bothSidesTakeTheBestThatWorks(_ plan: Plan) async throws {
+        let ends = try await Ends(plan.initiator, plan.responder)
+        let (sent, received) = try await ends.connect()
+        #expect(try sent.get().path.remoteAddress == plan.outcome)
+        #expect(try sent.get().path.reasons == plan.reasons)
+        #expect(try received.get().path.remoteAddress == plan.outcome)
+        await ends.stop()
+    }
+
+    @Test func withoutAnyPathBothSidesKnowEveryReason() async throws {
+        let acts: [String: Script.Act] = ["a": .fail, "b": .fail, "c": .fail]
+        let ends = try await Ends(acts, acts)
+        let (sent, received) = try await ends.connect()
+        #expect(throws: TransportFailure.noPath(["a failed", "b failed", "c failed"])) { try sent.get() }
+        #expect(throws: TransportFailure.noPath(["a failed", "b failed", "c failed"])) { try received.get() }
+        await ends.stop()
+    }
+
+    /// Both give the first up, and neither waits for the other.
+    @Test(arguments: 0..<20) func crossingProposalsEndInOne(round: Int) async throws {
+        var limits = TransportNegotiation.Limits()
+        limits.proposal = .zero
+        let ends = try await Ends(["a": .fail], ["a": .fail], limits: limits)
+        let (sent, received) = try await ends.connect()
+        #expect(try sent.get().path.remoteAddress == received.get().path.remoteAddress)
+        await ends.stop()
+    }
+
+    @Test(arguments: [Script.Act.otherFingerprint, .noFingerprint])
+    func whoHasSignalledACertificateKeepsToIt(_ act: Script.Act) async throws {
+        let ends = try await Ends(["a": .fail], ["a": .fail, "b": act])
+        let (sent, _) = try await ends.connect()
+        #expect(throws: TransportFailure.peerNotAuthenticated) { try sent.get() }
+        await ends.stop()
+    }
+
+    @Test func aPeerThatAnswersNoProposalIsGivenUp() async throws {
+        var limits = TransportNegotiation.Limits()
+        limits.answer = .milliseconds(50)
+        let ends = try await Ends(["a": .fail], ["a": .hang], limits: limits)
+        let (sent, _) = try await ends.connect(responderFollows: false)
+        #expect(throws: TransportFailure.noPath(["a failed", "the peer did not answer the proposal of transport b"])) {
+            try sent.get()
+        }
+        await ends.stop()
+    }
+
+    @Test func aPeerThatWantsOneReplacementAfterTheOtherIsGivenUp() async throws {
+        let ends = try await Ends(["a": .hang, "b": .hang, "c": .hang], [:])
+        let session = try await ends.offer()
+        let initiator = ends.initiator
+        let result = await withTaskGroup(of: Result<any PeerConnection, any Error>?.self) { group in
+            group.addTask {
+                await initiator.follow(session.ours)
+                return nil
+            }
+            group.addTask { await Result.of { try await initiator.negotiation.connect() } }
+            group.addTask {
+                for namespace in ["b", "c", "b", "c", "b", "c", "b", "c", "b", "c"] {
+                    let element = XMLElement("transport", namespace: namespace)
+                    guard
+                        (try? await session.theirs.replaceTransports([(.file, .unknown(element))])) != nil
+                    else { break }
+                    for await event in session.theirs.events {
+                        if case .transportReplaceAccepted = event { break }
+                        if case .transportReplaceRejected = event { break }
+                    }
+                }
+                return nil
+            }
+            defer { group.cancelAll() }
+            for await case let result? in group { return result }
+            return .failure(TestFailure())
+        }
+        #expect(throws: TransportFailure.self) { try result.get() }
+        await ends.stop()
+    }
+}
+
+/// A transport that does as it is told.
+final class Script: TransportMethod {
+    enum Act: Sendable {
+        case connect, fail, hang, forbidden, unavailable, otherFingerprint, noFingerprint
+    }
+
+    private let namespace: String
+    private let act: Act
+    private let theirs: Act
+    private let isClosed = AsyncStream.makeStream(of: Void.self)
+
+    init(_ namespace: String, _ act: Act, theirs: Act) {
+        self.namespace = namespace
+        self.act = act
+        self.theirs = theirs
+    }
+
+    var peerFingerprint: Fingerprint? {
+        switch theirs {
+        case .otherFingerprint: Fingerprint(bytes: [UInt8](repeating: 2, count: 32))
+        case .noFingerprint: nil
+        default: Fingerprint(bytes: [UInt8](repeating: 1, count: 32))
+        }
+    }
+
+    func run() async {}
+    func localDescription() async -> ContentTransport { .unknown(XMLElement("transport", namespace: namespace)) }
+    func receive(_ remote: ContentTransport) throws(TransportFailure) {
+        guard remote.namespace == namespace else { throw .unusableDescription("another transport") }
+    }
+    func nextTransportInfo() async -> ContentTransport? { nil }
+
+    func connect() async throws -> any PeerConnection {
+        switch act {
+        case .fail, .forbidden: throw TransportFailure.noPath(["\(namespace) failed"])
+        case .hang:
+            for await _ in isClosed.stream {}
+            throw CancellationError()
+        default: return Connected(namespace: namespace)
+        }
+    }
+
+    func acceptStream() async throws -> AcceptedStream {
+        (try await connect(), "file", Nowhere())
+    }
+
+    func close() { isClosed.continuation.finish() }
+
+    private struct Connected: PeerConnection {
+        let namespace: String
+        var path: PathReport { PathReport(kind: .inBand, remoteAddress: namespace) }
+        func openStream(contentName: String) async throws -> any ByteStream { Nowhere() }
+        func acceptStream() async throws -> (contentName: String, stream: any ByteStream) { ("file", Nowhere()) }
+        func close(code: UInt64) async {}
+        func waitUntilClosed() async throws {}
+    }
+
+    private final class Nowhere: ByteStream {
+        func read() async throws -> Block? { nil }
+        var unacknowledgedByteCount: Int { 0 }
+        func write(_ block: Block) async throws {}
+        func finish() async throws {}
+        func reset(code: UInt64) {}
+    }
+}
+
+/// Two hosts, with a ladder of three transports each.
+private struct Ends: Sendable {
+    struct End: Sendable {
+        let negotiation: TransportNegotiation
+        let isAccepted = Gate()
+
+        func follow(_ session: JingleSessionHandle) async {
+            for await event in session.events {
+                guard (try? await negotiation.take(event)) != nil else { return }
+                if case .accepted = event { isAccepted.open() }
+            }
+        }
+    }
+
+    let alice: JingleHost
+    let bob: JingleHost
+    let initiator: End
+    private let responderActs: [String: Script.Act]
+    private let initiatorActs: [String: Script.Act]
+    private let limits: TransportNegotiation.Limits
+
+    init(
+        _ initiatorActs: [String: Script.Act], _ responderActs: [String: Script.Act],
+        limits: TransportNegotiation.Limits? = nil
+    ) async throws {
+        let channels = try LinkedChannel.pair()
+        alice = JingleHost(channel: channels.0)
+        bob = JingleHost(channel: channels.1)
+        await alice.start()
+        await bob.start()
+        var quick = TransportNegotiation.Limits()
+        quick.proposal = .milliseconds(300)
+        self.limits = limits ?? quick
+        self.responderActs = responderActs
+        self.initiatorActs = initiatorActs
+        initiator = End(
+            negotiation: try await TransportNegotiation(
+                offering: Self.rungs(initiatorActs, theirs: responderActs), of: .file, limits: self.limits
+            ) { _ in })
+    }
+
+    private static func rungs(_ acts: [String: Script.Act], theirs: [String: Script.Act]) -> [TransportRung] {
+        ["a", "b", "c"].map { namespace in
+            let act = acts[namespace] ?? .connect
+            let isForbidden = if case .forbidden = act { true } else { false }
+            return TransportRung(namespace: namespace, name: "transport \(namespace)", isAllowed: !isForbidden) {
+                _ throws(TransportFailure) in
+                if case .unavailable = act { throw .unavailable("\(namespace) is unavailable") }
+                return Script(namespace, act, theirs: theirs[namespace] ?? .connect)
+            }
+        }
+    }
+
+    /// Begins a session that the responder accepts with the very transport.
+    func offer() async throws -> (ours: JingleSessionHandle, theirs: JingleSessionHandle) {
+        let transport = try #require(await initiator.negotiation.localDescription())
+        var content = Content(.file, senders: .initiator, transport: transport)
+        content.description = .fileTransfer(FileDescription(name: "a.txt", size: 3))
+        let session = try await alice.initiate([content], sid: "s", to: bob.address)
+        let offer = try #require(await bob.offers.first { _ in true })
+        try await offer.session.accept(offer.contents)
+        initiator.negotiation.begin(session)
+        return (session, offer.session)
+    }
+
+    /// Connects both sides, each to its end.
+    func connect(
+        responderFollows: Bool = true
+    ) async throws -> (sent: Result<any PeerConnection, any Error>, received: Result<any PeerConnection, any Error>) {
+        let session = try await offer()
+        let transport = try #require(await initiator.negotiation.localDescription())
+        let responder = End(
+            negotiation: try await TransportNegotiation(
+                answering: transport, of: .file, rungs: Self.rungs(responderActs, theirs: initiatorActs),
+                limits: limits
+            ) { _ in })
+        responder.negotiation.begin(session.theirs)
+        defer {
+            initiator.negotiation.close()
+            responder.negotiation.close()
+        }
+        return await withTaskGroup(of: Void.self) { group in
+            group.addTask { await initiator.negotiation.run() }
+            group.addTask { await responder.negotiation.run() }
+            group.addTask { await initiator.follow(session.ours) }
+            if responderFollows { group.addTask { await responder.follow(session.theirs) } }
+            defer { group.cancelAll() }
+            try? await initiator.isAccepted.wait()
+            let received = Task {
+                await Result.of { try await responder.negotiation.acceptStream().connection }
+            }
+            let sent = await Result.of { try await initiator.negotiation.connect() }
+            // Whoever has no path ends the session, and so the other's search.
+            if case .failure = sent, !responderFollows { received.cancel() }
+            if case .failure(TransportFailure.peerNotAuthenticated) = sent { received.cancel() }
+            return (sent, await received.value)
+        }
+    }
+
+    func stop() async {
+        await alice.stop()
+        await bob.stop()
+    }
+}

@@ -90,7 +90,7 @@ final class Replay {
             if isOver { return }
         case ("urn:xmpp:jingle:1", _), ("urn:xmpp:jingle-message:0", _), ("http://jabber.org/protocol/ibb", "open"):
             break
-        case (ProxyDiscovery.namespace, "query"):
+        case (SOCKS5Bytestream.namespace, "query"):
             if stanza.speaker == own, payload.first("activate") != nil { try await activate(payload) }
             return
         default: return
@@ -218,7 +218,7 @@ final class Replay {
 
     private func findProxy() async throws {
         let address = try jid("proxy.\(client.address.domain)")
-        let query = XMLElement("query", namespace: ProxyDiscovery.namespace)
+        let query = XMLElement("query", namespace: SOCKS5Bytestream.namespace)
         // A server without one is no matter for captures without one.
         let answer = try? await client.request(.get, to: address, payload: query, timeout: .seconds(5))
         proxy = answer?.first("streamhost")
@@ -318,7 +318,7 @@ final class Replay {
         case ("urn:xmpp:jingle:apps:file-transfer:5", "checksum"):
             if captured["name"] != nil { element["name"] = contentName }
         case ("urn:xmpp:jingle-message:0", _): element["id"] = sid
-        case ("http://jabber.org/protocol/ibb", _), (ProxyDiscovery.namespace, "query"): element["sid"] = transportSID
+        case ("http://jabber.org/protocol/ibb", _), (SOCKS5Bytestream.namespace, "query"): element["sid"] = transportSID
         case (_, "transport"):
             element["sid"] = transportSID
             if captured["dstaddr"] != nil { element["dstaddr"] = ownDestination }
@@ -332,7 +332,7 @@ final class Replay {
         case ("urn:xmpp:jingle:apps:file-transfer:5", "file"):
             element.children = captured.elements.map { .element(fill(file: $0)) }
             return element
-        case (ProxyDiscovery.namespace, "activate"): element.children = [.text(peer.description)]
+        case (SOCKS5Bytestream.namespace, "activate"): element.children = [.text(peer.description)]
         default: break
         }
         element.children = element.children.map { node in

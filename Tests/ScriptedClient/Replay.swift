@@ -86,7 +86,8 @@ final class Replay {
         switch (payload.namespace, kind) {
         case ("urn:xmpp:jingle:1", "checksum"), ("urn:xmpp:jingle:1", "session-terminate"),
             ("http://jabber.org/protocol/ibb", "close"):
-            try await moveBytes()
+            // There is nothing to move in a session that never came about.
+            if kind != "session-terminate" || reason(in: payload) == "success" { try await moveBytes() }
             if isOver { return }
         case ("urn:xmpp:jingle:1", _), ("urn:xmpp:jingle-message:0", _), ("http://jabber.org/protocol/ibb", "open"):
             break
@@ -99,13 +100,18 @@ final class Replay {
         if stanza.speaker == own {
             try await say(kind, payload, to: isPrivate ? client.address.bare : nil)
         } else if stanza.speaker == other, !isPrivate, kind != "checksum" {
-            try await hear(kind)
+            let arrival = try await hear(kind)
+            guard kind != "session-terminate" || reason(in: arrival) == reason(in: payload) else {
+                throw Failure("the session ended with \(arrival.serialized())")
+            }
         }
     }
 
+    private func reason(in payload: XMLElement) -> String? { payload.first("reason")?.elements.first?.name }
+
     // MARK: What the other side says
 
-    private func hear(_ kind: String) async throws {
+    private func hear(_ kind: String) async throws -> XMLElement {
         // What becomes of candidates is not the same in every network.
         let outcomes: Set = ["candidate-used", "candidate-error"]
         let arrival = try await inbox.next(outcomes.contains(kind) ? outcomes : [kind])
@@ -135,6 +141,7 @@ final class Replay {
             guard chosenByPeer != nil else { throw Failure("the peer uses candidate \(cid ?? ""), which is not ours") }
         default: break
         }
+        return payload
     }
 
     // MARK: What this side says

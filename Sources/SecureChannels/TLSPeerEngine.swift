@@ -3,9 +3,9 @@ internal import COpenSSL
 /// One end of a TLS 1.3 connection between two devices that know each other's fingerprint, without any I/O of its own.
 ///
 /// Both ends present their device certificate, both accept only the one expected, and both insist on ALPN `sleigh/0`.
-/// Sessions are never resumed. Feed the engine what the network brings (``receive(_:)`` until it is established, then
-/// ``read(from:into:)``), and after every call send on what ``takeOutput(into:)`` returns, even when the call threw: a
-/// last alert may be in it.
+/// Sessions are never resumed. Feed the engine what the network brings (``receive(_:)``), take what was said in it
+/// (``read(into:)``), and after every call send on what ``takeOutput(into:)`` returns, even when the call threw: a last
+/// alert may be in it. Whoever has much to carry lends memory instead (``read(from:into:)``, ``send(_:into:)``).
 public final class TLSPeerEngine {
     /// Which end of the handshake this is; `setup='passive'` is the server (RFC 8842), whoever dialled.
     public enum Role: Sendable, Hashable {
@@ -113,6 +113,12 @@ public final class TLSPeerEngine {
         }
     }
 
+    /// The same with nothing but what was received.
+    public func read(into buffer: UnsafeMutableRawBufferPointer) throws(TLSError) -> Int {
+        var none = UnsafeRawBufferPointer(start: nil, count: 0)
+        return try read(from: &none, into: buffer)
+    }
+
     /// Encrypts bytes for the peer; best 64 KiB or more at once. Only when established; the bytes are ignored once the
     /// connection has failed.
     ///
@@ -132,6 +138,11 @@ public final class TLSPeerEngine {
         }
         guard let count = connection.write(bytes, into: output) else { throw fail() }
         return count
+    }
+
+    /// The same with everything kept for ``takeOutput(into:)``.
+    public func send(_ bytes: UnsafeRawBufferPointer) throws(TLSError) {
+        _ = try send(bytes, into: UnsafeMutableRawBufferPointer(start: nil, count: 0))
     }
 
     /// The most that so many bytes become when they are encrypted (RFC 8446 § 5.2), and a change of the key with them.

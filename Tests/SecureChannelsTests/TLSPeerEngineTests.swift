@@ -221,9 +221,7 @@ extension TLSPeerEngine {
     }
 
     fileprivate func send(_ bytes: [UInt8]) throws {
-        let none = UnsafeMutableRawBufferPointer(start: nil, count: 0)
-        let count = try bytes.withUnsafeBytes { try send($0, into: none) }
-        #expect(count == 0)
+        try bytes.withUnsafeBytes { try send($0) }
     }
 
     fileprivate func output() -> [UInt8] {
@@ -235,16 +233,14 @@ extension TLSPeerEngine {
     /// Looks for an alert where no data is expected.
     fileprivate func peek() throws {
         var buffer = [UInt8](repeating: 0, count: 16)
-        var none = UnsafeRawBufferPointer(start: nil, count: 0)
-        _ = try buffer.withUnsafeMutableBytes { try read(from: &none, into: $0) }
+        _ = try buffer.withUnsafeMutableBytes { try read(into: $0) }
     }
 
     fileprivate func readAll(bufferByteCount: Int = 20_000) throws -> [UInt8] {
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: bufferByteCount)
-        var none = UnsafeRawBufferPointer(start: nil, count: 0)
         while true {
-            let count = try buffer.withUnsafeMutableBytes { try read(from: &none, into: $0) }
+            let count = try buffer.withUnsafeMutableBytes { try read(into: $0) }
             if count == 0 { return bytes }
             bytes += buffer.prefix(count)
         }

@@ -52,6 +52,9 @@ public final class ICEQUICTransport: TransportMethod {
         var remoteCredentials: ICEUDPTransportDescription.Credentials?
         var remoteFingerprint: Fingerprint?
         var remoteDirect: ICEQUICTransportDescription.Direct?
+        /// Whether the peer has named an address of its own, and whether it may still do so.
+        var hasRemoteAddress = false
+        var isRemoteGatheringComplete = false
         var handshakeRole: FingerprintDescription.HandshakeRole?
         var pair: ICESelectedPair?
         var localSetup = FingerprintDescription.Setup.actpass
@@ -169,6 +172,10 @@ public final class ICEQUICTransport: TransportMethod {
                 agent.setRemote(iceCredentials)
             }
         }
+        state.withLock { state in
+            if remote.ice.candidates.contains(where: { $0.kind != .relay }) { state.hasRemoteAddress = true }
+            if remote.isGatheringComplete { state.isRemoteGatheringComplete = true }
+        }
         agent.add(remote.ice.candidates.compactMap { $0.candidate })
         if remote.isGatheringComplete { agent.remoteGatheringDone() }
     }
@@ -218,10 +225,16 @@ public final class ICEQUICTransport: TransportMethod {
         }
     }
 
+    /// Whether there can be a direct pair: not when one side lets only relays be known.
+    private var mayBeDirect: Bool {
+        direct != nil && state.withLock { $0.hasRemoteAddress || !$0.isRemoteGatheringComplete }
+    }
+
     /// Waits for the pair to begin with: the first, but a relay only when no direct pair turns up soon after.
     private func selectedPair() async throws -> ICESelectedPair {
         let first = try await nextPair()
         if case .direct = first.path { return first }
+        guard mayBeDirect else { return first }
         return try await withThrowingTaskGroup(of: ICESelectedPair.self) { group in
             defer { group.cancelAll() }
             group.addTask {

@@ -132,9 +132,12 @@ struct IncomingFile: Sendable {
                 if let value = expected.value(in: file) { checksum.continuation.yield(value) }
             case .ended(.local):
                 return
-            case .ended(.peer(let reason)) where reason?.condition == .success && position.isConnected:
-                // Dino ends the session with its last byte. Whether all bytes come, the stream shows.
+            case .ended(.peer(let reason)) where reason?.condition == .success:
                 checksum.continuation.yield(nil)
+                // Dino ends the session with its last byte, of a small file before the path is known to be there. Whether
+                // all bytes come, the stream shows.
+                if !position.isConnected { try await Task.sleep(for: Self.reasonTimeout) }
+                guard position.isConnected else { throw TransferError.interrupted(byteCount: 0, "the sender sent nothing") }
                 return
             case .ended(.peer(let reason)) where reason?.condition == .cancel && position.byteCount == 0:
                 throw TransferError.withdrawn(offerer)

@@ -57,7 +57,34 @@ extension TransferService {
                 if let prepared { return prepared }
                 return try await startICEQUIC(isOfferer ? .initiator : .responder)
             })
+        let certificate = abilities.encryptsBytestreams ? certificate : nil
+        rungs.append(
+            TransportRung(
+                namespace: SOCKS5TransportDescription.namespace, name: "SOCKS5",
+                isAllowed: !allowed.isDisjoint(with: .socks5)
+            ) { isOfferer throws(TransportFailure) in
+                SOCKS5Transport(
+                    sessionRole: role, isOfferer: isOfferer, own: client.address, peer: peer, channel: client,
+                    contentName: content.name, tls: certificate,
+                    addresses: allowed.contains(.socks5Direct) ? ICEConfiguration().directAddresses : [],
+                    proxies: await proxies(), allowed: allowed)
+            })
+        rungs.append(
+            TransportRung(
+                namespace: InBandTransportDescription.namespace, name: "in-band", isAllowed: allowed.contains(.inBand)
+            ) { isOfferer throws(TransportFailure) in
+                InBandTransport(
+                    sessionRole: role, isOfferer: isOfferer, peer: peer, host: inBand, contentName: content.name,
+                    certificate: certificate)
+            })
         return rungs.filter { abilities.supports($0.namespace) }
+    }
+
+    /// Where the server's proxies listen, if they may be used.
+    private func proxies() async -> [ProxyDiscovery.StreamHost] {
+        guard policy.allowedPaths.contains(.socks5Proxy) else { return [] }
+        // Without a proxy there may still be a way, so an error here is none of the transfer.
+        return (try? await client.serverFeatures(timeout: .seconds(5)))?.proxies.flatMap(\.hosts) ?? []
     }
 
     /// Says whether a peer is to be talked to.

@@ -12,19 +12,21 @@ public struct TransferService: Sendable {
 
     let client: XMPPClient
     let host: JingleHost
+    let inBand: InBandHost
     let certificate: DeviceCertificate
     let trust: any DeviceTrust
     let loop: ICELoop
     let policy: TransferPolicy
     let blocks = BlockPool()
 
-    /// Puts the parts together; the host must be running.
+    /// Puts the parts together; the hosts must be running.
     public init(
-        client: XMPPClient, host: JingleHost, certificate: DeviceCertificate, trust: any DeviceTrust, loop: ICELoop,
+        client: XMPPClient, host: JingleHost, inBand: InBandHost, certificate: DeviceCertificate, trust: any DeviceTrust, loop: ICELoop,
         policy: TransferPolicy = TransferPolicy()
     ) {
         self.client = client
         self.host = host
+        self.inBand = inBand
         self.certificate = certificate
         self.trust = trust
         self.loop = loop

@@ -53,6 +53,8 @@ public struct ICEQUICTransportDescription: Sendable, Hashable {
         let listeners = element.all("direct")
         guard listeners.count <= 1 else { throw .invalid("direct") }
         direct = if let listener = listeners.first { try Direct(listener) } else { nil }
+        // A port without an address leads nowhere.
+        if direct?.addresses.isEmpty == true { direct = nil }
         isGatheringComplete = element.first("gathering-complete") != nil
     }
 
@@ -60,7 +62,7 @@ public struct ICEQUICTransportDescription: Sendable, Hashable {
     public var element: XMLElement {
         var element = XMLElement("transport", namespace: Self.namespace)
         if ice != ICEUDPTransportDescription(credentials: nil) { element.append(ice.element) }
-        if let direct, !direct.addresses.isEmpty { element.append(direct.element) }
+        if let direct { element.append(direct.element) }
         if isGatheringComplete { element.append(XMLElement("gathering-complete", namespace: Self.namespace)) }
         return element
     }

@@ -1,6 +1,6 @@
 internal import COpenSSL
 
-/// Owns one OpenSSL connection and the two memory buffers between it and the network.
+/// Owns one OpenSSL connection, and the bytes between it and the network.
 final class OpenSSLConnection {
     /// What a look for plaintext came to.
     enum Reading {
@@ -20,21 +20,13 @@ final class OpenSSLConnection {
     }
 
     let ssl: OpaquePointer
-    private let networkIn: OpaquePointer
-    private let networkOut: OpaquePointer
+    private let network: NetworkBuffers
 
     init?(context: OpaquePointer) {
-        guard let ssl = SSL_new(context) else { return nil }
-        guard let networkIn = BIO_new(BIO_s_mem()), let networkOut = BIO_new(BIO_s_mem()) else {
-            SSL_free(ssl)
-            return nil
-        }
-        sleigh_BIO_set_mem_eof_return(networkIn, -1)
-        sleigh_BIO_set_mem_eof_return(networkOut, -1)
-        SSL_set_bio(ssl, networkIn, networkOut)
+        guard let network = NetworkBuffers(), let ssl = SSL_new(context) else { return nil }
+        network.attach(to: ssl)
         self.ssl = ssl
-        self.networkIn = networkIn
-        self.networkOut = networkOut
+        self.network = network
     }
 
     deinit { SSL_free(ssl) }
@@ -52,18 +44,26 @@ final class OpenSSLConnection {
         return Unmanaged<Owner>.fromOpaque(owner).takeUnretainedValue()
     }
 
-    /// Takes bytes from the network.
-    func feed(_ bytes: UnsafeRawBufferPointer) {
-        guard let start = bytes.baseAddress, !bytes.isEmpty else { return }
-        // A memory BIO takes everything there is.
-        BIO_write(networkIn, start, Int32(bytes.count))
-    }
+    /// Takes bytes from the network, and keeps what OpenSSL does not want yet.
+    func feed(_ bytes: UnsafeRawBufferPointer) { network.feed(bytes) }
 
     func handshake() -> Handshake {
         ERR_clear_error()
         let result = SSL_do_handshake(ssl)
         if result == 1 { return .done }
         return SSL_get_error(ssl, result) == SSL_ERROR_WANT_READ ? .wait : .failure
+    }
+
+    /// Decrypts as much of one record as fits, from what was kept and then from the front of `input`.
+    func read(
+        from input: inout UnsafeRawBufferPointer, into buffer: UnsafeMutableRawBufferPointer
+    ) -> Reading {
+        network.lentInput = input
+        defer {
+            input = network.lentInput
+            network.lentInput = UnsafeRawBufferPointer(start: nil, count: 0)
+        }
+        return read(into: buffer)
     }
 
     /// Decrypts as much of one record as fits.
@@ -79,12 +79,20 @@ final class OpenSSLConnection {
         }
     }
 
+    /// Encrypts bytes into `output` as far as they fit there, and keeps the rest; `nil` is a failure.
+    func write(_ bytes: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) -> Int? {
+        let keptByteCount = network.takeOutput(into: output)
+        network.lentOutput = UnsafeMutableRawBufferPointer(rebasing: output.dropFirst(keptByteCount))
+        defer { network.lentOutput = UnsafeMutableRawBufferPointer(start: nil, count: 0) }
+        return write(bytes) ? output.count - network.lentOutput.count : nil
+    }
+
     /// Encrypts bytes; `false` is a failure.
     func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard let start = bytes.baseAddress, !bytes.isEmpty else { return true }
         ERR_clear_error()
         var count = 0
-        // A memory BIO takes everything there is, so a write is never partial.
+        // The buffers take everything there is, so a write is never partial.
         return SSL_write_ex(ssl, start, bytes.count, &count) == 1 && count == bytes.count
     }
 
@@ -95,13 +103,10 @@ final class OpenSSLConnection {
     }
 
     /// How many bytes wait to be sent over the network.
-    var outputByteCount: Int { BIO_ctrl_pending(networkOut) }
+    var outputByteCount: Int { network.outputByteCount }
 
     /// Moves bytes to send into `buffer` and returns how many.
-    func takeOutput(into buffer: UnsafeMutableRawBufferPointer) -> Int {
-        guard !buffer.isEmpty else { return 0 }
-        return max(0, Int(BIO_read(networkOut, buffer.baseAddress, Int32(clamping: buffer.count))))
-    }
+    func takeOutput(into buffer: UnsafeMutableRawBufferPointer) -> Int { network.takeOutput(into: buffer) }
 
     /// The protocol agreed on (RFC 7301).
     var applicationProtocol: String? {

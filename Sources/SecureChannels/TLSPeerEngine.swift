@@ -5,7 +5,7 @@ internal import COpenSSL
 /// Both ends present their device certificate, both accept only the one expected, and both insist on ALPN `sleigh/0`.
 /// Sessions are never resumed. Feed the engine what the network brings (``receive(_:)``), take what was said in it
 /// (``read(into:)``), and after every call send on what ``takeOutput(into:)`` returns, even when the call threw: a last
-/// alert may be in it.
+/// alert may be in it. Whoever has much to carry lends memory instead (``read(from:into:)``, ``send(_:into:)``).
 public final class TLSPeerEngine {
     /// Which end of the handshake this is; `setup='passive'` is the server (RFC 8842), whoever dialled.
     public enum Role: Sendable, Hashable {
@@ -85,7 +85,7 @@ public final class TLSPeerEngine {
         }
     }
 
-    /// Takes bytes from the network, all of them.
+    /// Takes bytes from the network, all of them, and keeps what does not belong to the handshake.
     ///
     /// - Throws: `TLSError`; the connection is over then.
     public func receive(_ bytes: UnsafeRawBufferPointer) throws(TLSError) {
@@ -94,13 +94,16 @@ public final class TLSPeerEngine {
         if state == .handshaking { try handshake() }
     }
 
-    /// Decrypts what was received into `buffer`, at most one record at a call.
+    /// Decrypts into `buffer` what was received and then what is at the front of `input`, at most one record at a call.
     ///
+    /// - Parameter input: more bytes from the network; those that were taken are dropped.
     /// - Returns: how many bytes; 0 when more must be received first, and when the peer has closed.
     /// - Throws: `TLSError`; the connection is over then.
-    public func read(into buffer: UnsafeMutableRawBufferPointer) throws(TLSError) -> Int {
+    public func read(
+        from input: inout UnsafeRawBufferPointer, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(TLSError) -> Int {
         guard state == .established else { return 0 }
-        switch connection.read(into: buffer) {
+        switch connection.read(from: &input, into: buffer) {
         case .bytes(let count): return count
         case .wait: return 0
         case .end:
@@ -110,19 +113,41 @@ public final class TLSPeerEngine {
         }
     }
 
+    /// The same with nothing but what was received.
+    public func read(into buffer: UnsafeMutableRawBufferPointer) throws(TLSError) -> Int {
+        var none = UnsafeRawBufferPointer(start: nil, count: 0)
+        return try read(from: &none, into: buffer)
+    }
+
     /// Encrypts bytes for the peer; best 64 KiB or more at once. Only when established; the bytes are ignored once the
     /// connection has failed.
     ///
+    /// - Parameter output: where the encrypted bytes are written, best ``encryptedByteCount(of:)`` of them; what does not
+    ///   fit is kept for ``takeOutput(into:)``.
+    /// - Returns: how many bytes were written to `output`.
     /// - Throws: `TLSError`; the connection is over then.
-    public func send(_ bytes: UnsafeRawBufferPointer) throws(TLSError) {
+    public func send(
+        _ bytes: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
+    ) throws(TLSError) -> Int {
         precondition(state != .handshaking, "sent before the handshake has finished")
-        guard state != .failed else { return }
+        guard state != .failed else { return 0 }
         byteCountWithKey += UInt64(bytes.count)
         if byteCountWithKey > keyUpdateByteCount {
             byteCountWithKey = 0
             guard SSL_key_update(connection.ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 else { throw fail() }
         }
-        guard connection.write(bytes) else { throw fail() }
+        guard let count = connection.write(bytes, into: output) else { throw fail() }
+        return count
+    }
+
+    /// The same with everything kept for ``takeOutput(into:)``.
+    public func send(_ bytes: UnsafeRawBufferPointer) throws(TLSError) {
+        _ = try send(bytes, into: UnsafeMutableRawBufferPointer(start: nil, count: 0))
+    }
+
+    /// The most that so many bytes become when they are encrypted (RFC 8446 § 5.2), and a change of the key with them.
+    public static func encryptedByteCount(of byteCount: Int) -> Int {
+        byteCount + (byteCount / 16_384 + 1) * 22 + 64
     }
 
     /// Tells the peer that nothing more will be sent. What it still sends can be received.

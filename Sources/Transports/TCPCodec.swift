@@ -10,7 +10,11 @@ enum TCPCodec {
     func encode(_ bytes: UnsafeRawBufferPointer, into buffer: inout ByteBuffer) throws(TLSError) {
         switch self {
         case .tls(let engine):
-            try engine.send(bytes)
+            try buffer.writeWithUnsafeMutableBytes(
+                minimumWritableBytes: TLSPeerEngine.encryptedByteCount(of: bytes.count)
+            ) { (room) throws(TLSError) in
+                try engine.send(bytes, into: room)
+            }
             takeOutput(into: &buffer)
         case .plain: buffer.writeBytes(bytes)
         }
@@ -35,11 +39,13 @@ enum TCPCodec {
     ) throws(TLSError) -> Int {
         switch self {
         case .tls(let engine):
-            if input.readableBytes > 0 {
-                try input.withUnsafeReadableBytes { (bytes) throws(TLSError) in try engine.receive(bytes) }
-                input.clear()
+            var byteCount = 0
+            try input.readWithUnsafeReadableBytes { (bytes) throws(TLSError) in
+                var rest = bytes
+                byteCount = try engine.read(from: &rest, into: room)
+                return bytes.count - rest.count
             }
-            return try engine.read(into: room)
+            return byteCount
         case .plain:
             return input.readWithUnsafeReadableBytes { bytes in
                 let part = UnsafeRawBufferPointer(rebasing: bytes.prefix(room.count))

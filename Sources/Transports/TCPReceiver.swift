@@ -67,6 +67,8 @@ final class TCPReceiver {
                 block.count += byteCount
                 if block.count == block.capacity { deliverFilling() }
             }
+            // NIO reads into the same memory again if nobody else has it.
+            if input.readableBytes == 0 { input = ByteBuffer() }
             if !ignoringLimit, unreadByteCount >= Self.unreadLimit {
                 isPaused = true
             } else if try codec.isEnded(isInputOver: isInputOver) {

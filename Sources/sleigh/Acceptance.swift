@@ -33,9 +33,9 @@ struct Acceptance: Sendable {
         guard asks else { return .decline }
         await request.ring()
         let size = request.byteCount.map { " (\(Format.bytes($0)))" } ?? ""
-        let question =
-            "\(printable(request.peer.bare.description)) wants to send \(printable(request.name, columns: 120))\(size)."
-            + " Accept?"
+        // Libervia proposes a file without a word about it.
+        let name = request.name.isEmpty ? "a file that its client does not name" : printable(request.name, columns: 120)
+        let question = "\(printable(request.peer.bare.description)) wants to send \(name)\(size). Accept?"
         return try await withThrowingTaskGroup(of: Decision.self) { group in
             defer { group.cancelAll() }
             group.addTask {

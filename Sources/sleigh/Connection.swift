@@ -11,6 +11,7 @@ import XMPP
 struct Connection {
     let client: XMPPClient
     let host: JingleHost
+    let inBand: InBandHost
     let service: TransferService
 
     /// Logs in.
@@ -27,11 +28,13 @@ struct Connection {
         console.detail("Logged in as \(printable(client.address.description)).")
         let host = JingleHost(channel: client, takesOffers: takesOffers)
         await host.start()
+        let inBand = InBandHost(channel: client)
+        await inBand.start()
         let trust = RememberingTrust(devices: try KnownDevices(), console: console)
         return Connection(
-            client: client, host: host,
+            client: client, host: host, inBand: inBand,
             service: TransferService(
-                client: client, host: host, certificate: device.certificate, trust: trust, loop: loop,
+                client: client, host: host, inBand: inBand, certificate: device.certificate, trust: trust, loop: loop,
                 policy: policy))
     }
 
@@ -40,6 +43,7 @@ struct Connection {
         // In a task of its own: a cancelled one can send nothing.
         await Task {
             await host.stop()
+            await inBand.stop()
             await client.close()
         }.value
     }

@@ -56,7 +56,7 @@ struct PeerCheck {
     }
 
     private func describe(
-        _ device: JID, _ answer: Result<ServiceDiscoveryInfo, any Error>, priority: Int8?
+        _ device: JID, _ answer: Swift.Result<ServiceDiscoveryInfo, any Error>, priority: Int8?
     ) -> Found {
         switch answer {
         case .success(let info): return .device(describe(device, info, priority: priority))

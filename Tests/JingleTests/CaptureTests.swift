@@ -31,6 +31,7 @@ import XMPP
         // The defaults of XEP-0260 and XEP-0261, which some write and others do not.
         if element.name == "transport", element["mode"] == "tcp" { result["mode"] = nil }
         if element.name == "transport", element["stanza"] == "iq" { result["stanza"] = nil }
+        if element.name == "mediaType" { result.name = "media-type" }
         if element.name == "failed_transport" { result.name = "failed-transport" }
         if element.name == "description", element.elements.isEmpty {
             result.append(XMLElement("file", namespace: element.namespace))

@@ -86,11 +86,12 @@ final class Replay {
         switch (payload.namespace, kind) {
         case ("urn:xmpp:jingle:1", "checksum"), ("urn:xmpp:jingle:1", "session-terminate"),
             ("http://jabber.org/protocol/ibb", "close"):
-            try await moveBytes()
+            // There is nothing to move in a session that never came about.
+            if kind != "session-terminate" || reason(in: payload) == "success" { try await moveBytes() }
             if isOver { return }
         case ("urn:xmpp:jingle:1", _), ("urn:xmpp:jingle-message:0", _), ("http://jabber.org/protocol/ibb", "open"):
             break
-        case (ProxyDiscovery.namespace, "query"):
+        case (SOCKS5Bytestream.namespace, "query"):
             if stanza.speaker == own, payload.first("activate") != nil { try await activate(payload) }
             return
         default: return
@@ -99,13 +100,18 @@ final class Replay {
         if stanza.speaker == own {
             try await say(kind, payload, to: isPrivate ? client.address.bare : nil)
         } else if stanza.speaker == other, !isPrivate, kind != "checksum" {
-            try await hear(kind)
+            let arrival = try await hear(kind)
+            guard kind != "session-terminate" || reason(in: arrival) == reason(in: payload) else {
+                throw Failure("the session ended with \(arrival.serialized())")
+            }
         }
     }
 
+    private func reason(in payload: XMLElement) -> String? { payload.first("reason")?.elements.first?.name }
+
     // MARK: What the other side says
 
-    private func hear(_ kind: String) async throws {
+    private func hear(_ kind: String) async throws -> XMLElement {
         // What becomes of candidates is not the same in every network.
         let outcomes: Set = ["candidate-used", "candidate-error"]
         let arrival = try await inbox.next(outcomes.contains(kind) ? outcomes : [kind])
@@ -135,6 +141,7 @@ final class Replay {
             guard chosenByPeer != nil else { throw Failure("the peer uses candidate \(cid ?? ""), which is not ours") }
         default: break
         }
+        return payload
     }
 
     // MARK: What this side says
@@ -218,7 +225,7 @@ final class Replay {
 
     private func findProxy() async throws {
         let address = try jid("proxy.\(client.address.domain)")
-        let query = XMLElement("query", namespace: ProxyDiscovery.namespace)
+        let query = XMLElement("query", namespace: SOCKS5Bytestream.namespace)
         // A server without one is no matter for captures without one.
         let answer = try? await client.request(.get, to: address, payload: query, timeout: .seconds(5))
         proxy = answer?.first("streamhost")
@@ -318,7 +325,7 @@ final class Replay {
         case ("urn:xmpp:jingle:apps:file-transfer:5", "checksum"):
             if captured["name"] != nil { element["name"] = contentName }
         case ("urn:xmpp:jingle-message:0", _): element["id"] = sid
-        case ("http://jabber.org/protocol/ibb", _), (ProxyDiscovery.namespace, "query"): element["sid"] = transportSID
+        case ("http://jabber.org/protocol/ibb", _), (SOCKS5Bytestream.namespace, "query"): element["sid"] = transportSID
         case (_, "transport"):
             element["sid"] = transportSID
             if captured["dstaddr"] != nil { element["dstaddr"] = ownDestination }
@@ -332,7 +339,7 @@ final class Replay {
         case ("urn:xmpp:jingle:apps:file-transfer:5", "file"):
             element.children = captured.elements.map { .element(fill(file: $0)) }
             return element
-        case (ProxyDiscovery.namespace, "activate"): element.children = [.text(peer.description)]
+        case (SOCKS5Bytestream.namespace, "activate"): element.children = [.text(peer.description)]
         default: break
         }
         element.children = element.children.map { node in

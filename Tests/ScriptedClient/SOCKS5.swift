@@ -94,6 +94,24 @@ final class Connection: Sendable {
     }
 }
 
+/// The IPv4 address of this host that another one sees when nothing translates it.
+func ownAddress(towards host: String) throws -> String {
+    let descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+    defer { close(descriptor) }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = UInt16(9).bigEndian
+    inet_pton(AF_INET, host, &address.sin_addr)
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let isKnown = withUnsafeMutablePointer(to: &address) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            connect(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
+        }
+    }
+    guard isKnown, let text = inet_ntoa(address.sin_addr) else { throw Failure("no way to \(host)") }
+    return String(cString: text)
+}
+
 /// A place where one's own direct candidate is reached.
 final class Listener: Sendable {
     let port: UInt16

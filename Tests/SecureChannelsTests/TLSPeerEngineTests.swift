@@ -57,9 +57,40 @@ import Testing
         #expect(pair.server.state == .established)
         let bytes = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 / 7) }
         for (from, to) in [(pair.client, pair.server), (pair.server, pair.client)] {
-            try bytes.withUnsafeBytes { try from.send($0) }
+            try from.send(bytes)
             try to.take(from.output())
             #expect(try to.readAll() == bytes)
+        }
+    }
+
+    /// Encrypts into memory that is lent, with room or without, and decrypts from it, whole or in pieces.
+    @Test(arguments: [0, 20_000, 70_000, 400_000], [Int.max, 9_000, 1])
+    func usesLentMemory(roomByteCount: Int, pieceByteCount: Int) throws {
+        let pair = try Pair(keyUpdateByteCount: 250_000)
+        pair.exchange()
+        let bytes = (0..<100_000).map { UInt8(truncatingIfNeeded: $0 / 5) }
+        for _ in 0..<3 {
+            var room = [UInt8](repeating: 0, count: roomByteCount)
+            let count = try room.withUnsafeMutableBytes { room in
+                try bytes.withUnsafeBytes { try pair.client.send($0, into: room) }
+            }
+            #expect(count <= TLSPeerEngine.encryptedByteCount(of: bytes.count))
+            #expect((pair.client.outputByteCount == 0) == (roomByteCount > bytes.count))
+            let encrypted = room.prefix(count) + pair.client.output()
+            var received: [UInt8] = []
+            var buffer = [UInt8](repeating: 0, count: 30_000)
+            for start in stride(from: 0, to: encrypted.count, by: min(pieceByteCount, encrypted.count)) {
+                try Array(encrypted[start...].prefix(pieceByteCount)).withUnsafeBytes { piece in
+                    var piece = piece
+                    while true {
+                        let count = try buffer.withUnsafeMutableBytes { try pair.server.read(from: &piece, into: $0) }
+                        if count == 0 { break }
+                        received += buffer.prefix(count)
+                    }
+                    #expect(piece.isEmpty)
+                }
+            }
+            #expect(received == bytes)
         }
     }
 
@@ -77,7 +108,7 @@ import Testing
         pair.exchange()
         let bytes = (0..<40_000).map { UInt8(truncatingIfNeeded: $0 / 3) }
         for _ in 0..<20 {
-            try bytes.withUnsafeBytes { try pair.client.send($0) }
+            try pair.client.send(bytes)
             try pair.server.take(pair.client.output())
             #expect(try pair.server.readAll() == bytes)
         }

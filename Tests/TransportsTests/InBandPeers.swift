@@ -92,7 +92,7 @@ struct InBandPair {
 }
 
 /// A transport, and a peer that is played by hand; without TLS.
-struct ForeignPeer {
+struct InBandPeer {
     let channel: LinkedChannel
     /// Our end of the link.
     let own: LinkedChannel

@@ -226,7 +226,7 @@ import XMPP
 
     /// Whoever sends on without an acknowledgement is cut off; the peer's reader gets what came before.
     @Test func aPeerThatDoesNotWaitIsCutOff() async throws {
-        let peer = try await ForeignPeer()
+        let peer = try await InBandPeer()
         try await peer.opened()
         let (_, stream) = try await peer.connect()
         var refused: StanzaError?
@@ -254,7 +254,7 @@ import XMPP
 
     /// Libervia's way, from the capture: one block at a time, then `<close/>`.
     @Test func aPeerThatSendsOneBlockAtATime() async throws {
-        let peer = try await ForeignPeer()
+        let peer = try await InBandPeer()
         try await peer.opened()
         let (_, stream) = try await peer.connect()
         let content = numbered(40_000, salt: 6)
@@ -270,7 +270,7 @@ import XMPP
     }
 
     @Test func aPeerThatOpensThoughItIsNotTheInitiator() async throws {
-        let peer = try await ForeignPeer(isInitiator: false)
+        let peer = try await InBandPeer(isInitiator: false)
         try await peer.opened()
         let stream = try await peer.transport.connect().openStream(contentName: "f")
         #expect(peer.own.sentPayloads.isEmpty)
@@ -283,7 +283,7 @@ import XMPP
 
     /// Both open it at the same time, and the peer refuses ours for that.
     @Test func bothSidesOpenAtOnce() async throws {
-        let peer = try await ForeignPeer(isInitiator: false)
+        let peer = try await InBandPeer(isInitiator: false)
         var requests = peer.requests().makeAsyncIterator()
         async let connection = peer.transport.connect()
         let iq = try #require(await requests.next())
@@ -294,7 +294,7 @@ import XMPP
     }
 
     @Test func blocksThatComeBeforeAnybodyAsks() async throws {
-        let peer = try await ForeignPeer()
+        let peer = try await InBandPeer()
         try await peer.opened()
         for sequence in UInt16(0)..<10 {
             try await peer.request(.data(sid: peer.sid, sequence: sequence, bytes: [UInt8(sequence)]))
@@ -321,7 +321,7 @@ import XMPP
 
     @Test(arguments: broken)
     func aBlockThatDoesNotFollowEndsTheBytestream(requests: [InBandBytestream], error: StanzaError) async throws {
-        let peer = try await ForeignPeer(sid: "s")
+        let peer = try await InBandPeer(sid: "s")
         try await peer.opened()
         let (_, stream) = try await peer.connect()
         for request in requests.dropLast() { try await peer.request(request) }
@@ -336,7 +336,7 @@ import XMPP
     }
 
     @Test func whatIsNoBase64EndsTheBytestream() async throws {
-        let peer = try await ForeignPeer()
+        let peer = try await InBandPeer()
         try await peer.opened()
         let (_, stream) = try await peer.connect()
         let element = XMLElement(
@@ -356,7 +356,7 @@ import XMPP
 
     @Test(arguments: strange)
     func whatIsNotNegotiatedIsRefused(request: InBandBytestream, error: StanzaError) async throws {
-        let peer = try await ForeignPeer(sid: "s")
+        let peer = try await InBandPeer(sid: "s")
         await #expect(throws: error) { try await peer.request(request) }
         // It does no harm.
         try await peer.opened()
@@ -366,7 +366,7 @@ import XMPP
 
     /// The name of a bytestream is worth nothing to somebody else.
     @Test func strangersAreRefused() async throws {
-        let peer = try await ForeignPeer(sid: "s", declaredPeer: JID("mallory@c.example/three"))
+        let peer = try await InBandPeer(sid: "s", declaredPeer: JID("mallory@c.example/three"))
         await #expect(throws: InBandBytestream.unwanted) { try await peer.opened() }
         await #expect(throws: InBandBytestream.unknown) {
             try await peer.request(.data(sid: "s", sequence: 0, bytes: [1]))
@@ -378,7 +378,7 @@ import XMPP
 
     /// § 2.1: a smaller block size is tried, down to 1024 bytes.
     @Test func smallerBlocksAreTried() async throws {
-        let peer = try await ForeignPeer(isInitiator: false, blockSize: 8192)
+        let peer = try await InBandPeer(isInitiator: false, blockSize: 8192)
         let requests = peer.requests()
         async let connection = peer.transport.connect()
         var sizes: [UInt16] = []
@@ -396,7 +396,7 @@ import XMPP
 
     @Test(arguments: [StanzaError(.notAcceptable, kind: .cancel), StanzaError(.resourceConstraint, kind: .modify)])
     func aRefusalIsTheEnd(error: StanzaError) async throws {
-        let peer = try await ForeignPeer(isInitiator: false, blockSize: 8192)
+        let peer = try await InBandPeer(isInitiator: false, blockSize: 8192)
         let requests = peer.requests()
         let refusing = Task {
             for await iq in requests { try await peer.channel.send(iq.refusal(error).element) }
@@ -408,7 +408,7 @@ import XMPP
     }
 
     @Test func aPeerThatOpensNothingIsGivenUp() async throws {
-        let peer = try await ForeignPeer(limits: .init(opening: .milliseconds(10)))
+        let peer = try await InBandPeer(limits: .init(opening: .milliseconds(10)))
         await #expect(throws: TransportFailure.noPath(["the peer did not open the bytestream"])) {
             _ = try await peer.transport.acceptStream()
         }
@@ -501,7 +501,7 @@ import XMPP
     }
 
     @Test func cancelledWaitsLeaveNothing() async throws {
-        let peer = try await ForeignPeer(sid: "s")
+        let peer = try await InBandPeer(sid: "s")
         let waiting = Task { try await peer.transport.acceptStream() }
         waiting.cancel()
         await #expect(throws: CancellationError.self) { _ = try await waiting.value }

@@ -81,7 +81,8 @@ extension SOCKS5Transport {
                 role: agreement.tlsRole, certificate: certificate, peerFingerprint: agreement.peerFingerprint)
         }
         let setup = TCPSetup(
-            protection: protection, kind: .socks5(isProxied: chosen.nominee.candidate.kind == .proxy), pool: pool)
+            protection: protection, kind: .socks5(isProxied: chosen.nominee.candidate.kind == .proxy), pool: pool,
+            handshakeLimit: limits.handshake)
         do {
             let connection = try await sockets.carry(setup, over: chosen.channel)
             connection.explain(state.withLock { $0.obstacles })

@@ -28,6 +28,8 @@ public final class SOCKS5Transport: TransportMethod {
         var total = Duration.seconds(45)
         /// A proxy may take as long to answer our request.
         var activation = Duration.seconds(10)
+        /// TLS may take as long.
+        var handshake = Duration.seconds(10)
         /// The peer may take as long to begin its stream.
         var opening = Duration.seconds(30)
         var sockets = SOCKS5Sockets.Limits()
@@ -46,6 +48,8 @@ public final class SOCKS5Transport: TransportMethod {
         var handshake: HandshakeRoles
         /// The name of the bytestream; the offerer's choice.
         var sid: String?
+        /// What we have signalled.
+        var local: SOCKS5TransportDescription?
         var nomination: SOCKS5Nomination?
         /// The candidates that came before ours were known.
         var early: [SOCKS5Nomination.Candidate] = []
@@ -139,7 +143,9 @@ public final class SOCKS5Transport: TransportMethod {
     /// Our side for the offer or answer; from now on the peer can connect to us. For an answer, the peer's offer must
     /// have been received before.
     public func localDescription() async -> ContentTransport {
-        guard let sid = state.withLock({ $0.sid }) else { preconditionFailure("an answer follows an offer") }
+        let (known, sid) = state.withLock { ($0.local, $0.sid) }
+        if let known { return .socks5(known) }
+        guard let sid else { preconditionFailure("an answer follows an offer") }
         let destination = destinationAddress(sid: sid, of: own, to: peer)
         var candidates: [SOCKS5Nomination.Candidate] = []
         if allowed.contains(.socks5Direct), !addresses.isEmpty,
@@ -159,21 +165,20 @@ public final class SOCKS5Transport: TransportMethod {
             var nomination = SOCKS5Nomination(role: sessionRole, own: candidates)
             nomination.add(state.early)
             state.nomination = nomination
-            return .socks5(
-                SOCKS5TransportDescription(
-                    sid: sid, mode: isOfferer ? .tcp : nil, destinationAddress: destination, candidates: candidates,
-                    fingerprint: certificate.flatMap { certificate in
-                        isOfferer || state.handshake.agreement != nil
-                            ? state.handshake.description(of: certificate) : nil
-                    }))
+            // An answer has a fingerprint if the offer has.
+            let hasFingerprint = isOfferer || state.handshake.agreement != nil
+            let local = SOCKS5TransportDescription(
+                sid: sid, mode: isOfferer ? .tcp : nil, destinationAddress: destination, candidates: candidates,
+                fingerprint: hasFingerprint ? certificate.flatMap { state.handshake.description(of: $0) } : nil)
+            state.local = local
+            return .socks5(local)
         }
     }
 
     /// Waits for what the peer is to be told in a transport-info; `nil` when there will be no more.
     public func nextTransportInfo() async -> ContentTransport? {
         for await info in infos.stream {
-            guard let sid = state.withLock({ $0.sid }) else { return nil }
-            return .socks5(SOCKS5TransportDescription(sid: sid, info: info))
+            return state.withLock { $0.sid }.map { .socks5(SOCKS5TransportDescription(sid: $0, info: info)) }
         }
         return nil
     }

@@ -10,6 +10,8 @@ struct Event: Decodable, Equatable {
     var transferredByteCount: Int?
     var durationSeconds: Double?
     var sha256: String?
+    var isVerified: Bool?
+    var isEndToEndEncrypted: Bool?
     var path: String?
     var pathReasons: [String]?
     var isEndToEndEncrypted: Bool?

@@ -9,7 +9,7 @@ struct World {
     let folder: URL
     let prefix: String
 
-    private static let packageFolder = URL(filePath: #filePath)
+    static let packageFolder = URL(filePath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
     /// Where the build put this test, sleigh and the link emulator.
     private static let productsFolder = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
@@ -177,22 +177,25 @@ extension World {
         return program
     }
 
-    /// Starts an XMPP client on host b that advertises just these features, and waits until it is on-line.
+    /// Starts an XMPP client that advertises just these features, and waits until it is on-line.
+    ///
+    /// - Parameter playing: the capture it plays, and how.
     func scriptedClient(
-        _ account: String, resource: String, priority: Int = 0, features: [String]
+        _ account: String, on host: Host = .b, resource: String, priority: Int = 0, features: [String],
+        playing: [String] = []
     ) async throws -> Program {
         let password = folder.appending(path: "\(account).password").path
         let server = topology == .ipv6 ? "[\(topology.serverAddress)]:5222" : "\(topology.serverAddress):5222"
         let program = try Program(
             [
-                "ip", "netns", "exec", prefix + Host.b.rawValue,
+                "ip", "netns", "exec", prefix + host.rawValue,
                 Self.productsFolder.appending(path: "ScriptedClient").path,
             ]
                 + ["\(account)@sleigh.test/\(resource)", password, server, folder.appending(path: "ca.pem").path]
-                + ["\(priority)"] + features,
-            named: "scripted-\(resource)", folder: folder)
+                + ["\(priority)"] + features + (playing.isEmpty ? [] : ["--"] + playing),
+            named: "scripted-\(host)-\(resource)", folder: folder)
         try await wait(for: "scripted client") { program.output.contains("ready") || !program.isRunning }
-        try #require(program.isRunning, "\(program.messages)")
+        try #require(program.output.contains("ready"), "\(program.messages)")
         return program
     }
 

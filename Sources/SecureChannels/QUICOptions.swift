@@ -45,11 +45,11 @@ public struct QUICOptions: Sendable, Hashable {
     /// The settings for a direct path.
     public init() {}
 
-    /// The settings for a path whose packet size must not be probed, as through a TURN relay.
+    /// The settings for a path through a TURN server, which may cut packets into fragments where we cannot see it: they
+    /// grow no further than most tunnels (an MTU of 1400 bytes) take them whole, with the TURN header.
     public static var relayed: QUICOptions {
         var options = QUICOptions()
-        options.payloadByteCount = 1200
-        options.discoversMTU = false
+        options.payloadByteCount = 1342
         return options
     }
 }

@@ -2,7 +2,7 @@
 ///
 /// The thread that drives the connection is the only one to call `send`, `receive` and `takeOver`.
 public protocol DatagramPath: AnyObject, Sendable {
-    /// Whether a relay carries the packets, so that their size must not be probed.
+    /// Whether a relay carries the packets, so that their size must not grow as far as on a direct path.
     var isRelayed: Bool { get }
 
     /// A descriptor that is readable while packets wait.

@@ -233,7 +233,7 @@ extension ICEQUICTransport {
 
     private static func udp(_ result: Result<QUICOverICE, any Error>) throws -> PathChoice.UDP {
         switch result {
-        case .success(let connection) where connection.isRelayed: return .relayed(since: .now)
+        case .success(let connection) where connection.isRelayed: return .relayed
         case .success(let connection):
             return .direct(roundTripTime: connection.minimumRoundTripTime, since: .now)
         // Whoever has another certificate than the one signalled is not to be met on another path either.

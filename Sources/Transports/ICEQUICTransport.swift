@@ -46,6 +46,9 @@ public final class ICEQUICTransport: TransportMethod {
         var remoteCredentials: ICEUDPTransportDescription.Credentials?
         var remoteDirect: ICEQUICTransportDescription.Direct?
         var handshake: HandshakeRoles
+        /// Whether the peer has named an address of its own, and whether it may still do so.
+        var hasRemoteAddress = false
+        var isRemoteGatheringComplete = false
         var pair: ICESelectedPair?
         /// The peer's relays, where relays may not be used: it may send through them all the same.
         var refusedRelays: Set<String> = []
@@ -175,6 +178,10 @@ public final class ICEQUICTransport: TransportMethod {
                 agent.setRemote(iceCredentials)
             }
         }
+        state.withLock { state in
+            if remote.ice.candidates.contains(where: { $0.kind != .relay }) { state.hasRemoteAddress = true }
+            if remote.isGatheringComplete { state.isRemoteGatheringComplete = true }
+        }
         agent.add(remote.ice.candidates.filter(isAllowed).compactMap { $0.candidate })
         if remote.isGatheringComplete { agent.remoteGatheringDone() }
     }
@@ -234,10 +241,16 @@ public final class ICEQUICTransport: TransportMethod {
         }
     }
 
+    /// Whether there can be a direct pair: not when one side lets only relays be known.
+    private var mayBeDirect: Bool {
+        direct != nil && state.withLock { $0.hasRemoteAddress || !$0.isRemoteGatheringComplete }
+    }
+
     /// Waits for the pair to begin with: the first, but a relay only when no direct pair turns up soon after.
     private func selectedPair() async throws -> ICESelectedPair {
         let first = try await nextPair()
         if case .direct = first.path { return first }
+        guard mayBeDirect else { return first }
         return try await withThrowingTaskGroup(of: ICESelectedPair.self) { group in
             defer { group.cancelAll() }
             group.addTask {

@@ -7,7 +7,7 @@ struct PathChoice {
     enum UDP {
         case pending
         case direct(roundTripTime: Duration, since: ContinuousClock.Instant)
-        case relayed(since: ContinuousClock.Instant)
+        case relayed
         case failed
     }
 
@@ -31,8 +31,9 @@ struct PathChoice {
     static let shortRoundTrip = Duration.milliseconds(5)
     /// How long a short direct UDP path waits for TCP.
     static let shortPatience = Duration.milliseconds(100)
-    /// How long a relayed path waits for TCP.
-    static let relayPatience = Duration.milliseconds(500)
+    /// How long after the start a relayed path waits for TCP: for a dial and its handshake with a round trip of 300 ms.
+    /// The relay itself is seldom ready before.
+    static let relayPatience = Duration.milliseconds(1200)
     /// How long TCP with a long round trip waits for direct UDP.
     static let longPatience = Duration.seconds(3)
     /// How long after the start a TCP connection may still come: a dial, and its handshake.
@@ -59,8 +60,8 @@ struct PathChoice {
         case (.pending, nil): return .wait(until: nil)
         case (.pending, let tcp?): return wait(until: tcp.since + Self.longPatience, at: now, then: .takeTCP)
         case (.relayed, .some), (.failed, .some): return .takeTCP
-        case (.relayed(let since), nil):
-            return mayHaveTCP ? wait(until: since + Self.relayPatience, at: now, then: .takeUDP) : .takeUDP
+        case (.relayed, nil):
+            return mayHaveTCP ? wait(until: start + Self.relayPatience, at: now, then: .takeUDP) : .takeUDP
         case (.failed, nil):
             return mayHaveTCP ? wait(until: start + Self.dialPatience, at: now, then: .giveUp) : .giveUp
         }

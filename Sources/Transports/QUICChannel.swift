@@ -19,7 +19,7 @@ public final class QUICChannel: Sendable {
     ///   - certificate: who we are.
     ///   - peerFingerprint: the only certificate accepted from the peer.
     ///   - path: how packets travel; the channel closes it.
-    ///   - options: for a relayed path the packet size is held at 1200 bytes whatever they say.
+    ///   - options: for a relayed path the packet size is limited as in `QUICOptions.relayed`.
     ///   - pool: where received bytes go.
     /// - Throws: `ByteStreamError.peerNotAuthenticated` when either side refused the other, `.pathLost` when the peer
     ///   did not answer in time, `CancellationError`.
@@ -29,8 +29,7 @@ public final class QUICChannel: Sendable {
     ) async throws -> QUICChannel {
         var options = options
         if path.isRelayed {
-            options.payloadByteCount = 1200
-            options.discoversMTU = false
+            options.payloadByteCount = min(options.payloadByteCount, QUICOptions.relayed.payloadByteCount)
         }
         let threshold = min(1 << 20, max(options.streamWindowByteCount / 8, 1))
         guard let core = QUICChannelCore(pool: pool, creditThreshold: threshold) else {

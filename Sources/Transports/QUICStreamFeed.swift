@@ -18,6 +18,8 @@ final class QUICStreamFeed {
     /// The stream itself has ended, and its waiters know. Not so when the engine dropped it with the connection.
     var isClosed = false
     var lastDelivery: UInt64 = 0
+    /// How long a block that is not full then waits.
+    var deliveryInterval: UInt64 = 0
     var acknowledgedByteCount: UInt64 = 0
 
     init(_ stream: BufferedByteStream, _ engineStream: QUICStream) {

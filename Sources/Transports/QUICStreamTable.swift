@@ -29,8 +29,12 @@ final class QUICStreamTable: QUICConnectionDelegate {
     private var spareBlocks: [Block] = []
     private var isClosed = false
 
-    /// A reader of a busy stream gets a block that is not full after this time in nanoseconds.
+    /// A reader of a busy stream gets a block that is not full after this time in nanoseconds; one that gets much at a
+    /// time after the second, since every block costs some changes of threads.
     private static let deliveryInterval: UInt64 = 5_000_000
+    private static let bulkDeliveryInterval: UInt64 = 20_000_000
+    /// How much at a time that is.
+    private static let bulkByteCount = 32_768
     /// What a stream with an unreadable header is reset with.
     private static let malformedHeaderCode: UInt64 = 1
     /// What a stream is reset with when nobody accepts the ones before it.
@@ -250,6 +254,7 @@ final class QUICStreamTable: QUICConnectionDelegate {
     private func flush(_ feed: QUICStreamFeed) {
         guard let block = feed.takeFilling() else { return }
         feed.lastDelivery = now
+        feed.deliveryInterval = block.count < Self.bulkByteCount ? Self.deliveryInterval : Self.bulkDeliveryInterval
         feed.stream.deliver(block)
     }
 
@@ -262,7 +267,7 @@ final class QUICStreamTable: QUICConnectionDelegate {
             let feed = fresh[index]
             var keeps = false
             if feed.filling != nil, feed.stream.notePartial() {
-                let due = feed.lastDelivery + Self.deliveryInterval
+                let due = feed.lastDelivery + feed.deliveryInterval
                 if due <= now {
                     flush(feed)
                 } else {

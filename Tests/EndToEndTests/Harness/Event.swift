@@ -14,7 +14,6 @@ struct Event: Decodable, Equatable {
     var isEndToEndEncrypted: Bool?
     var path: String?
     var pathReasons: [String]?
-    var isEndToEndEncrypted: Bool?
     var timeToFirstByteSeconds: Double?
     var peer: String?
     var roundTripMs: Double?

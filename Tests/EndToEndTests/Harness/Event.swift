@@ -13,7 +13,6 @@ struct Event: Decodable, Equatable {
     var isVerified: Bool?
     var path: String?
     var pathReasons: [String]?
-    var isEndToEndEncrypted: Bool?
     var timeToFirstByteSeconds: Double?
     var peer: String?
     var roundTripMs: Double?

@@ -39,10 +39,12 @@ public struct DeviceAbilities: Sendable, Hashable {
             && (info.has(ICEQUICTransportDescription.namespace) || !info.has(Self.callsNamespace))
     }
 
-    /// Why it cannot receive a file from this program, as part of a sentence; `nil` when it can.
-    public var obstacle: String? {
+    /// Why it cannot take what this program offers, as part of a sentence; `nil` when it can.
+    public func obstacle(to application: TransferApplication) -> String? {
         if !hasJingle { return "it does not negotiate transfers (Jingle)" }
-        if !hasFileTransfer { return "it does not receive files by Jingle" }
+        switch application {
+        case .file: if !hasFileTransfer { return "it does not receive files by Jingle" }
+        }
         if sharedTransports.isEmpty {
             return transports.isEmpty
                 ? "it has no transport known here"

@@ -1,0 +1,23 @@
+// XEP-0166 § 4: the application, which is the "what" of a session.
+import Jingle
+
+/// What a session carries.
+public enum TransferApplication: Sendable, Hashable, CaseIterable {
+    /// A file, from its initiator (XEP-0234).
+    case file
+
+    /// The namespaces by which peers know it, ours to advertise.
+    var features: [String] {
+        switch self {
+        case .file: [FileDescription.namespace]
+        }
+    }
+
+    /// Whether a description belongs to it.
+    func covers(_ description: ContentDescription) -> Bool {
+        switch (self, description) {
+        case (.file, .fileTransfer): true
+        case (.file, .unknown): false
+        }
+    }
+}

@@ -35,7 +35,7 @@ public final class IncomingRequest: Sendable {
     public let arrived: ContinuousClock.Instant
 
     let origin: Origin
-    private let service: TransferService
+    let service: TransferService
     private let inbox: IncomingRequests
     private let withdrawal = AsyncStream.makeStream(of: Withdrawal.self)
 
@@ -96,7 +96,7 @@ public final class IncomingRequest: Sendable {
     }
 
     /// Takes the offer, runs `body` in its session, and tells the peer how it failed if it did.
-    private func accept<Value: Sendable>(
+    func accept<Value: Sendable>(
         _ body: (JingleHost.Offer, ICEQUICTransport?) async throws -> Value
     ) async throws -> Value {
         // Looks for candidates while the peer learns that it may start.

@@ -24,6 +24,7 @@ struct OutgoingSession: Sendable {
     private var content: ContentID {
         switch application {
         case .file: ContentID(creator: .initiator, name: "file")
+        case .stream: ContentID(creator: .initiator, name: "stream")
         }
     }
 

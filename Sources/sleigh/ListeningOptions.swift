@@ -17,6 +17,9 @@ struct ListeningOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The name of this device, by which peers can address it.", valueName: "name"))
     var resource: String?
 
+    /// Whether any was given.
+    var isUsed: Bool { yes || !from.isEmpty || resource != nil }
+
     func validate() throws {
         if yes, !from.isEmpty {
             throw ValidationError("--yes accepts from everybody: leave out --yes or --from.")

@@ -86,7 +86,8 @@ struct OfferListener {
                     try Task.checkCancellation()
                     if isOnce { throw error }
                     console.fail(
-                        ErrorReport.failure(for: error, direction: .in), peer: request.peer,
+                        ErrorReport.failure(for: error, direction: application == .file ? .in : .both),
+                        peer: request.peer,
                         name: request.name.isEmpty ? nil : request.name)
                 }
                 if !isConnected, runningCount == 0 { break }

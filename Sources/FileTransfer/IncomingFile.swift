@@ -137,7 +137,9 @@ struct IncomingFile: Sendable {
                 // Dino ends the session with its last byte, of a small file before the path is known to be there. Whether
                 // all bytes come, the stream shows.
                 if !position.isConnected { try await Task.sleep(for: Self.reasonTimeout) }
-                guard position.isConnected else { throw TransferError.interrupted(byteCount: 0, "the sender sent nothing") }
+                guard position.isConnected else {
+                    throw TransferError.interrupted(byteCount: 0, "the sender sent nothing")
+                }
                 return
             case .ended(.peer(let reason)) where reason?.condition == .cancel && position.byteCount == 0:
                 throw TransferError.withdrawn(offerer)

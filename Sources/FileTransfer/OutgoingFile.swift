@@ -168,7 +168,7 @@ struct OutgoingFile: Sendable {
         position.finish()
         do {
             try await stream.finish()
-        } catch where error is ByteStreamError && !connection.path.isEndToEndEncrypted {
+        } catch  where error is ByteStreamError && !connection.path.isEndToEndEncrypted {
             // Whoever has as many bytes as were announced may close first; whether it has them, the session tells.
         }
         position.advance(to: byteCount)

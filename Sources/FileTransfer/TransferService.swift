@@ -21,7 +21,8 @@ public struct TransferService: Sendable {
 
     /// Puts the parts together; the hosts must be running.
     public init(
-        client: XMPPClient, host: JingleHost, inBand: InBandHost, certificate: DeviceCertificate, trust: any DeviceTrust, loop: ICELoop,
+        client: XMPPClient, host: JingleHost, inBand: InBandHost, certificate: DeviceCertificate,
+        trust: any DeviceTrust, loop: ICELoop,
         policy: TransferPolicy = TransferPolicy()
     ) {
         self.client = client

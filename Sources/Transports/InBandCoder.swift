@@ -45,7 +45,10 @@ struct InBandCoder {
         guard let engine else { return nextPlain(maximum: maximum) }
         while isReady, engine.outputByteCount < maximum, let block = blocks.first {
             let end = min(offset + Self.recordByteCount, block.count)
-            try engine.send(UnsafeRawBufferPointer(rebasing: block.bytes[offset..<end]))
+            // All of it is kept for `takeOutput`, since it goes in blocks of another size.
+            _ = try engine.send(
+                UnsafeRawBufferPointer(rebasing: block.bytes[offset..<end]),
+                into: UnsafeMutableRawBufferPointer(start: nil, count: 0))
             marks.append((takenByteCount + engine.outputByteCount, end - offset))
             advance(to: end)
         }
@@ -73,7 +76,8 @@ struct InBandCoder {
         var record = [UInt8](repeating: 0, count: Self.recordByteCount)
         while true {
             let byteCount = try record.withUnsafeMutableBufferPointer { (room) throws(TLSError) in
-                try engine.read(into: UnsafeMutableRawBufferPointer(room))
+                var nothingMore = UnsafeRawBufferPointer(start: nil, count: 0)
+                return try engine.read(from: &nothingMore, into: UnsafeMutableRawBufferPointer(room))
             }
             guard byteCount > 0 else { return }
             record.withUnsafeBytes { take(UnsafeRawBufferPointer(rebasing: $0[..<byteCount])) }

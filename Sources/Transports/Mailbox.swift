@@ -24,6 +24,11 @@ final class Mailbox<Element: Sendable>: Sendable {
         return isTaken
     }
 
+    /// Drops the elements that are of no use any more.
+    func removeAll(where isUseless: @Sendable (Element) -> Bool) {
+        state.withLock { $0.elements.removeAll(where: isUseless) }
+    }
+
     /// Gives an element back that was taken and not used; it is the next again.
     func putBack(_ element: Element) {
         let waiter = state.withLock { state in

@@ -30,6 +30,8 @@ extension TransportNegotiation {
         try keep(method)
         state.withLock { $0.proposed = (method, rung.namespace) }
         defer { state.withLock { $0.proposed = nil } }
+        // What was said to an earlier proposal is no answer to this one.
+        signals.removeAll { if case .offered = $0 { false } else { true } }
         do {
             try await session.replaceTransports([(content, await method.localDescription())])
         } catch .outOfOrder {

@@ -19,7 +19,7 @@ public final class TransportNegotiation: Sendable {
         /// The initiator's proposal of another transport, before the responder makes one itself.
         package var proposal = Duration.seconds(15)
         /// A proposal of the peer's that has won over ours (§ 7.2.16).
-        package var crossing = Duration.seconds(2)
+        package var crossing = Duration.seconds(5)
 
         package init() {}
     }
@@ -188,8 +188,11 @@ public final class TransportNegotiation: Sendable {
         case .transportReplaceAccepted(content, let transport): signals.put(.accepted(transport))
         case .transportReplaceRejected(content, let reason):
             signals.put(.rejected(reason.map { $0.text ?? "the peer does not take it" }))
-        case .requestFailed(.transportReplace, let contents, _) where contents.contains(content):
-            signals.put(.rejected("the peer did not understand the proposal"))
+        case .requestFailed(.transportReplace, let contents, let failure) where contents.contains(content):
+            // The peer's own proposal, which wins, may still be on the way.
+            let hasCrossed =
+                if case .refused(let error) = failure { JingleErrorCondition(error) == .tieBreak } else { false }
+            signals.put(.rejected(hasCrossed ? nil : "the peer did not understand the proposal"))
         default: break
         }
     }

@@ -110,7 +110,8 @@ struct ReceivingService {
                 return .notWanted
             }
             let progress = TransferProgress(
-                console: console, name: request.name.isEmpty ? "file" : request.name, byteCount: request.byteCount, direction: .in)
+                console: console, name: request.name.isEmpty ? "file" : request.name, byteCount: request.byteCount,
+                direction: .in)
             let (summary, file) = try await request.accept(into: folder, existing: existing) { progress.take($0) }
             console.complete(summary, file: file)
             return .received

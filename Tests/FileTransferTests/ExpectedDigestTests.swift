@@ -14,16 +14,17 @@ struct ExpectedDigestTests {
         return file
     }
 
-    @Test(arguments: [
-        // Sleigh, Libervia; Gajim; Dino.
-        ([], [.sha256], DigestAlgorithm.sha256, false, true),
-        ([.blake2b512], [], .blake2bWith512Bits, true, true),
-        ([], [], .sha256, false, false),
-        ([.sha1, .sha512, .sha256], [], .sha256, true, true),
-        ([.sha1, .sha512, .sha3512], [], .sha3With512Bits, true, true),
-        ([.sha1], [.sha256], .sha1, true, true), ([], [.sha1, .sha3256], .sha3With256Bits, false, true),
-        ([.blake2b256], [], .sha256, false, false), ([], [.blake2b256], .sha256, false, false),
-    ] as [([Hash.Algorithm], [Hash.Algorithm], DigestAlgorithm, Bool, Bool)])
+    @Test(
+        arguments: [
+            // Sleigh, Libervia; Gajim; Dino.
+            ([], [.sha256], DigestAlgorithm.sha256, false, true),
+            ([.blake2b512], [], .blake2bWith512Bits, true, true),
+            ([], [], .sha256, false, false),
+            ([.sha1, .sha512, .sha256], [], .sha256, true, true),
+            ([.sha1, .sha512, .sha3512], [], .sha3With512Bits, true, true),
+            ([.sha1], [.sha256], .sha1, true, true), ([], [.sha1, .sha3256], .sha3With256Bits, false, true),
+            ([.blake2b256], [], .sha256, false, false), ([], [.blake2b256], .sha256, false, false),
+        ] as [([Hash.Algorithm], [Hash.Algorithm], DigestAlgorithm, Bool, Bool)])
     func theStrongestThatIsComputed(
         hashes: [Hash.Algorithm], used: [Hash.Algorithm], algorithm: DigestAlgorithm, isKnown: Bool, isAnnounced: Bool
     ) {

@@ -31,7 +31,7 @@ extension EndToEnd {
                 obstacles: ["no relay from 192.0.2.2:3478"]),
             PathCase(
                 topology: .xmppOnly, server: ["--components"], path: "in-band",
-                obstacles: ["STUN", "no relay from 192.0.2.2:3478", "proxy"]),
+                obstacles: ["STUN", "no relay from 192.0.2.2:3478", "SOCKS5: neither"]),
             PathCase(topology: .ipv6, path: "direct udp", obstacles: ["TCP"]),
         ])
         func fileTakesThePath(_ expected: PathCase) async throws {

@@ -89,9 +89,9 @@ extension EndToEnd {
                     for address in hidden + ["fe80:"] {
                         #expect(said.filter { $0.contains(address) } == [], "\(path): \(address) was told")
                     }
-                    // The host that hides nothing shows that the record is whole.
+                    // The host that hides nothing shows that the record is whole; its public address only while coturn tells.
                     let answered = candidates(in: stanzas, by: other)
-                    for address in shown {
+                    for address in shown.prefix(path.hasPrefix("relay") ? 2 : 1) {
                         #expect(answered.contains { $0.contains(address) }, "\(path): \(answered)")
                     }
                 }

@@ -96,8 +96,8 @@ public final class SOCKS5Transport: TransportMethod {
     ///     do it; as the answerer it is used when the offer has a fingerprint.
     ///   - addresses: the addresses of this host that the peer may be told.
     ///   - proxies: those of our server.
-    ///   - allowed: without ``AllowedPaths/socks5Direct`` nothing of ours is offered but proxies, and the peer's candidates
-    ///     are not dialled, since they would learn our address.
+    ///   - allowed: without ``AllowedPaths/socks5Direct`` nothing of ours is offered but proxies, and of the peer's
+    ///     candidates only those of `proxies` are dialled, since others would learn our address.
     public convenience init(
         sessionRole: JingleRole, isOfferer: Bool, own: JID, peer: JID, channel: any StanzaChannel,
         contentName: String, tls: DeviceCertificate?, addresses: [ICEAddress],
@@ -230,8 +230,9 @@ public final class SOCKS5Transport: TransportMethod {
     }
 
     private func isUsable(_ candidate: SOCKS5Nomination.Candidate, _ state: inout State) -> Bool {
-        // Whoever the peer names learns our address.
-        guard allowed.contains(.socks5Direct) else { return false }
+        // Whoever the peer names learns our address; the proxy of our own server may.
+        let isOurs = proxies.contains { $0.host == candidate.host && $0.port == candidate.port }
+        guard isOurs || allowed.contains(.socks5Direct) else { return false }
         guard candidate.kind != .proxy || allowed.contains(.socks5Proxy) else { return false }
         guard sockets.mayDial(candidate.host) else {
             note("\(candidate.place): \(SOCKS5DialError.notAnotherHost.text)", &state)

@@ -10,8 +10,6 @@ struct StreamSession: Sendable {
     private static let reasonTimeout = Duration.seconds(2)
     /// How often the peer is asked whether it is still there, while only its confirmation is missing.
     private static let inquiryInterval = Duration.seconds(20)
-    /// For how long what comes is dropped after the peer was told that nobody takes it.
-    private static let droppingLimit = Duration.seconds(60)
 
     private let service: TransferService
     private let session: JingleSessionHandle
@@ -159,87 +157,29 @@ struct StreamSession: Sendable {
 
     // MARK: The bytes
 
-    private enum Step: Sendable {
-        case sent(UInt64)
-        case received(UInt64, LocalFileError?)
-        case watched
-    }
-
-    /// Copies both directions to their ends, each on its own.
     private func copy(over connection: any PeerConnection, _ stream: any ByteStream) async throws -> StreamSummary {
         let started = ContinuousClock.now
         let end = try StreamEnd(target)
         defer { end.close() }
-        var summary = StreamSummary(
-            peer: session.peer, sentByteCount: 0, receivedByteCount: 0, duration: .zero, path: connection.path)
-        try await withThrowingTaskGroup(of: Step.self) { group in
-            defer { group.cancelAll() }
-            group.addTask { .sent(try await send(from: end, to: stream)) }
-            group.addTask { try await receive(from: stream, into: end) }
-            group.addTask {
-                for await _ in stopped.stream { end.stopReading() }
-                return .watched
-            }
-            var openCount = 2
-            var localError: LocalFileError?
-            while openCount > 0, let step = try await group.next() {
-                switch step {
-                case .sent(let byteCount):
-                    summary.sentByteCount = byteCount
-                    openCount -= 1
-                case .received(let byteCount, let error):
-                    summary.receivedByteCount = byteCount
-                    localError = error
-                    openCount -= 1
-                case .watched: break
-                }
-            }
-            if let localError { throw localError }
-            if isStopped.isSet { throw notTaken }
-        }
-        try await confirm(summary.sentByteCount)
-        summary.duration = .now - started
-        summary.path = connection.path
-        return summary
-    }
-
-    private func send(from end: StreamEnd, to stream: any ByteStream) async throws -> UInt64 {
-        var byteCount: UInt64 = 0
-        while let block = try await end.next() {
-            byteCount += UInt64(block.count)
-            try await stream.write(block)
-            position.advance(to: Int64(clamping: byteCount) - Int64(stream.unacknowledgedByteCount))
-        }
-        do {
-            try await stream.finish()
-        } catch let error as ByteStreamError {
-            // A peer that has everything may close before its carrier has said so.
-            guard try await isConfirmed(within: Self.reasonTimeout) else { throw error }
-        }
-        return byteCount
-    }
-
-    /// Writes what comes, and tells the peer when all of it is written, or when nobody takes it any more.
-    private func receive(from stream: any ByteStream, into end: StreamEnd) async throws -> Step {
-        let reference = SessionInfo.ContentReference(content)
-        var byteCount: UInt64 = 0
-        do {
-            while let block = try await stream.read() {
-                byteCount += UInt64(block.count)
-                try await end.write(block)
-            }
-            try await end.finish()
-        } catch let error as LocalFileError {
+        let copy = StreamCopy(stream: stream, end: end) { notice in
+            let reference = SessionInfo.ContentReference(content)
             // It fails when the session is over, of which `follow` tells the reason.
-            try? await session.sendInfo(.stopped(reference))
-            let deadline = ContinuousClock.now + Self.droppingLimit
-            while try await stream.read() != nil {
-                guard .now < deadline else { throw error }
+            switch notice {
+            case .delivered(let byteCount): try? await session.sendInfo(.delivered(reference, byteCount: byteCount))
+            case .stopped: try? await session.sendInfo(.stopped(reference))
             }
-            return .received(byteCount, error)
+        } progress: {
+            position.advance(to: $0)
+        } isConfirmed: {
+            // A peer that has everything may close before its carrier has said so.
+            try await isConfirmed(within: Self.reasonTimeout)
         }
-        try? await session.sendInfo(.delivered(reference, byteCount: byteCount))
-        return .received(byteCount, nil)
+        let counts = try await copy.run(stopping: stopped.stream)
+        if isStopped.isSet { throw notTaken }
+        try await confirm(counts.sent)
+        return StreamSummary(
+            peer: session.peer, sentByteCount: counts.sent, receivedByteCount: counts.received,
+            duration: .now - started, path: connection.path)
     }
 
     // MARK: The confirmation

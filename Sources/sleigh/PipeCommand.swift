@@ -74,6 +74,9 @@ struct PipeCommand: SleighCommand {
     func run(_ console: Console, started: ContinuousClock.Instant) async throws {
         do {
             if let address { try await open(address, console) } else { try await wait(console) }
+        } catch is CancellationError {
+            // ssh ends its ProxyCommand with a signal each time, and may have given the terminal back already.
+            throw Failure("", code: .interruptedByUser)
         } catch {
             throw ErrorReport.failure(for: error, direction: .both)
         }

@@ -91,7 +91,7 @@ extension EndToEnd {
 
         // MARK: - Ends before their time
 
-        @Test(arguments: [("bob", "tcp"), ("alice", "tcp"), ("bob", "socks5"), ("bob", "in-band")])
+        @Test(arguments: [("bob", "tcp"), ("alice", "tcp"), ("bob", "socks5"), ("alice", "socks5")])
         func peerIsKilledInTheMiddle(victim: String, path: String) async throws {
             try await World.with(.lan, server: ["--components"]) { world in
                 let got = world.folder.appending(path: "got")
@@ -207,7 +207,6 @@ extension EndToEnd {
                             + "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR "
                             + "-o ProxyCommand=\"$*\" root@bob sha256sum <\(file.path)")
                     let exit = try await client.exit()
-                    print("SSH", exit.messages, listener.messages)
                     #expect(exit.status == 0, "\(exit.messages)\(server.messages)\(listener.messages)")
                     #expect(exit.output == digest)
                 }

@@ -163,9 +163,8 @@ extension OwnedDescriptor {
 
 /// One end of a stream in memory.
 private final class MemoryStream: ByteStream {
-    /// One direction: at most a few blocks.
     private final class Direction: Sendable {
-        let blocks = BoundedQueue<Block>(limit: 4)
+        let blocks = AsyncStream.makeStream(of: Block.self)
         let error = Mutex<ByteStreamError?>(nil)
     }
 
@@ -186,18 +185,18 @@ private final class MemoryStream: ByteStream {
     var unacknowledgedByteCount: Int { 0 }
 
     func read() async throws -> Block? {
-        let block = try await incoming.blocks.next()
+        let block = await incoming.blocks.stream.first { _ in true }
         if block == nil, let error = incoming.error.withLock({ $0 }) { throw error }
         return block
     }
 
-    func write(_ block: Block) async throws { try await outgoing.blocks.send(block) }
-    func finish() async throws { outgoing.blocks.finish() }
+    func write(_ block: Block) async throws { outgoing.blocks.continuation.yield(block) }
+    func finish() async throws { outgoing.blocks.continuation.finish() }
 
     func reset(code: UInt64) {
         for direction in [incoming, outgoing] {
             direction.error.withLock { $0 = .reset(code: code) }
-            direction.blocks.finish()
+            direction.blocks.continuation.finish()
         }
     }
 

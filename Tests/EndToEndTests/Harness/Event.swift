@@ -11,6 +11,7 @@ struct Event: Decodable, Equatable {
     var durationSeconds: Double?
     var sha256: String?
     var isVerified: Bool?
+    var isEndToEndEncrypted: Bool?
     var path: String?
     var pathReasons: [String]?
     var timeToFirstByteSeconds: Double?

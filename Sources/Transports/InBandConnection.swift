@@ -1,4 +1,4 @@
-internal import SecureChannels
+internal import XMPP
 
 /// A bytestream to one peer, for the one stream of one content.
 ///
@@ -7,7 +7,6 @@ final class InBandConnection: PeerConnection {
     private let link: InBandLink
     private let contentName: String
     private let isEncrypted: Bool
-    private let pool = BlockPool(blockByteCount: 4096, keep: 1)
 
     /// Creates the connection of an established link.
     ///
@@ -27,38 +26,13 @@ final class InBandConnection: PeerConnection {
     }
 
     func openStream(contentName: String) async throws -> any ByteStream {
-        if isEncrypted {
-            guard let header = StreamHeader.encode(contentName: contentName) else {
-                throw ByteStreamError.closed("the content's name is too long")
-            }
-            let block = pool.take()
-            block.storage.copyBytes(from: header)
-            block.count = header.count
-            try await link.stream.write(block)
-        }
+        if isEncrypted { try await link.stream.writeHeader(contentName: contentName, pool: link.pool) }
         return InBandStream(stream: link.stream, connection: self)
     }
 
     func acceptStream() async throws -> (contentName: String, stream: any ByteStream) {
-        guard isEncrypted else { return (contentName, InBandStream(stream: link.stream, connection: self)) }
-        var parser = StreamHeaderParser()
-        while let block = try await link.stream.read() {
-            switch parser.consume(block.bytes) {
-            case .incomplete: continue
-            case .name(let name, let headerByteCount):
-                if headerByteCount < block.count {
-                    let rest = BlockPool(blockByteCount: block.count, keep: 0).take()
-                    rest.storage.copyMemory(from: UnsafeRawBufferPointer(rebasing: block.bytes[headerByteCount...]))
-                    rest.count = block.count - headerByteCount
-                    link.stream.putBack(rest)
-                }
-                return (name, InBandStream(stream: link.stream, connection: self))
-            case .malformed:
-                link.stream.reset(code: 4)
-                throw ByteStreamError.closed("the peer's stream header is malformed")
-            }
-        }
-        throw ByteStreamError.closed("the peer closed the bytestream")
+        let name = isEncrypted ? try await link.stream.readHeader(pool: link.pool) : contentName
+        return (name, InBandStream(stream: link.stream, connection: self))
     }
 
     /// A code other than 0 aborts the bytestream, which does not carry it.
@@ -86,4 +60,21 @@ private final class InBandStream: ByteStream {
     func write(_ block: Block) async throws { try await stream.write(block) }
     func finish() async throws { try await stream.finish() }
     func reset(code: UInt64) { stream.reset(code: code) }
+}
+
+extension ByteStreamError {
+    /// What a failed request means to the bytestream.
+    init(inBand error: any Error) {
+        switch error {
+        case StanzaChannelError.timedOut: self = .pathLost("nothing was heard from the peer")
+        case StanzaChannelError.closed: self = .pathLost("the connection to the XMPP server was lost")
+        case let error as StanzaError:
+            switch error.condition {
+            case .recipientUnavailable, .remoteServerNotFound, .remoteServerTimeout, .serviceUnavailable, .gone:
+                self = .pathLost("the peer is not there any more")
+            default: self = .closed("the peer refused a block: \(error.condition.rawValue)")
+            }
+        default: self.init(error)
+        }
+    }
 }

@@ -5,7 +5,7 @@ internal import XMPP
 
 /// Carries the one stream of a bytestream: its bytes as they are, or in TLS.
 ///
-/// It takes blocks from the peer as soon as it is known to its host, and keeps them until ``establish(_:)``. A block is
+/// It takes blocks from the peer as soon as it is known to its host, and keeps them until ``establish(opens:blockSize:security:)``. A block is
 /// acknowledged once there is room for it, so that a slow reader holds the peer back.
 actor InBandLink {
     /// What names a bytestream.
@@ -44,7 +44,7 @@ actor InBandLink {
     }
 
     /// Tells the link that its stream has work.
-    private final class Carrier: ByteStreamCarrier {
+    final class Carrier: ByteStreamCarrier {
         let creditThreshold = 32 * 1024
         let signals: AsyncStream<Void>
         let signal: AsyncStream<Void>.Continuation
@@ -61,14 +61,12 @@ actor InBandLink {
         var block: (ticket: InBandWindow.Ticket, completedByteCount: Int)?
     }
 
-    private enum Phase {
+    enum Phase {
         case negotiated
         case open
         case over(ByteStreamError)
     }
 
-    /// The smallest block size asked for.
-    private static let minimumBlockSize: UInt16 = 1024
     /// How many bytes may wait for their reader before blocks are left unacknowledged.
     static let unreadLimit = 256 * 1024
     /// How many may come without an acknowledgement after that, in how many blocks.
@@ -77,22 +75,22 @@ actor InBandLink {
 
     nonisolated let id: ID
     nonisolated let stream: BufferedByteStream
-    private nonisolated let carrier = Carrier()
+    nonisolated let pool = BlockPool(blockByteCount: 32 * 1024, keep: 10)
+    nonisolated let carrier = Carrier()
     private nonisolated let shortestRoundTrip = Mutex<Duration?>(nil)
-    private let channel: any StanzaChannel
-    private let limits: Limits
-    private let pool = BlockPool(blockByteCount: 32 * 1024, keep: 10)
+    let channel: any StanzaChannel
+    let limits: Limits
 
-    private var phase = Phase.negotiated
-    private var blockSize: UInt16
+    var phase = Phase.negotiated
+    var blockSize: UInt16
     private var receiver: InBandReceiver
-    private var window: InBandWindow
-    private var coder: InBandCoder?
+    var window: InBandWindow
+    var coder: InBandCoder?
     private var lastHeard = ContinuousClock.now
 
-    private var early: [UInt8] = []
+    var early: [UInt8] = []
     private var filling: Block?
-    private var unreadByteCount = 0
+    var unreadByteCount = 0
     private var unanswered: [IQ] = []
     private var isReceiveFinished = false
     private var closeRequest: IQ?
@@ -107,8 +105,8 @@ actor InBandLink {
     private var isFinished = false
 
     private let pending = AsyncStream.makeStream(of: Pending.self)
-    private let opened = AsyncStream.makeStream(of: Void.self)
-    private let secured = AsyncStream.makeStream(of: Void.self)
+    let opened = AsyncStream.makeStream(of: Void.self)
+    let secured = AsyncStream.makeStream(of: Void.self)
     private let closing = AsyncStream.makeStream(of: Void.self)
     private let over = AsyncStream.makeStream(of: Void.self)
     private let endedByPeer = AsyncStream.makeStream(of: Void.self)
@@ -155,38 +153,6 @@ actor InBandLink {
         endWaiters = []
     }
 
-    /// Opens the bytestream or waits for the peer to do so, and for TLS.
-    ///
-    /// - Parameters:
-    ///   - opens: whether we send `<open/>`.
-    ///   - blockSize: what both sides have agreed on.
-    ///   - security: for TLS; `nil` when the bytes go as they are.
-    /// - Throws: `TransportFailure`, `CancellationError`.
-    func establish(opens: Bool, blockSize agreed: UInt16, security: Security?) async throws {
-        blockSize = min(blockSize, agreed)
-        if opens, case .negotiated = phase { try await open() }
-        try await wait(for: opened.stream, limits.opening, "the peer did not open the bytestream")
-        guard case .open = phase else { throw failure }
-        window = InBandWindow(blockSize: blockSize)
-        do throws(TLSError) {
-            let engine = try security.map { (security) throws(TLSError) in
-                try TLSPeerEngine(
-                    role: security.agreement.tlsRole, certificate: security.certificate,
-                    peerFingerprint: security.agreement.peerFingerprint)
-            }
-            coder = InBandCoder(engine: engine)
-        } catch {
-            throw TransportFailure.unavailable("TLS cannot be started: \(error)")
-        }
-        let bytes = early
-        early = []
-        unreadByteCount -= bytes.count
-        take(bytes)
-        carrier.signal.yield()
-        try await wait(for: secured.stream, limits.handshake, "the peer did not finish the handshake in time")
-        guard case .open = phase else { throw failure }
-    }
-
     /// Ends everything at once; after the first time this does nothing.
     func end(_ error: ByteStreamError, tellsPeer: Bool) {
         if case .over = phase { return }
@@ -216,57 +182,11 @@ actor InBandLink {
         try Task.checkCancellation()
     }
 
-    private func open() async throws {
-        while true {
-            let request = InBandBytestream.open(sid: id.sid, blockSize: blockSize)
-            do {
-                try await channel.request(.set, to: id.peer, payload: request.element, timeout: limits.opening)
-                return noteOpen()
-            } catch let error as StanzaError {
-                // The peer may have opened it itself.
-                if case .open = phase { return }
-                guard error.condition == .resourceConstraint, blockSize > Self.minimumBlockSize else {
-                    throw TransportFailure.noPath([
-                        "the peer refuses an in-band bytestream: \(error.condition.rawValue)"
-                    ])
-                }
-                blockSize = max(blockSize / 2, Self.minimumBlockSize)
-            } catch StanzaChannelError.timedOut {
-                if case .open = phase { return }
-                throw TransportFailure.noPath(["the peer does not answer to an in-band bytestream"])
-            } catch let error as StanzaChannelError {
-                throw TransportFailure.noPath(["\(ByteStreamError(inBand: error))"])
-            }
-        }
-    }
-
-    private func noteOpen() {
+    func noteOpen() {
         guard case .negotiated = phase else { return }
         phase = .open
         lastHeard = .now
         opened.continuation.finish()
-    }
-
-    private func wait(for stream: AsyncStream<Void>, _ limit: Duration, _ obstacle: String) async throws {
-        let isInTime = await withTaskGroup(of: Bool.self) { group in
-            defer { group.cancelAll() }
-            group.addTask {
-                for await _ in stream {}
-                return true
-            }
-            group.addTask { (try? await Task.sleep(for: limit)) == nil }
-            return await group.next() ?? true
-        }
-        try Task.checkCancellation()
-        guard isInTime else { throw TransportFailure.noPath([obstacle]) }
-    }
-
-    private var failure: TransportFailure {
-        switch phase {
-        case .over(.peerNotAuthenticated): .peerNotAuthenticated
-        case .over(.closed(let reason)), .over(.pathLost(let reason)): .noPath([reason])
-        case .over(.reset), .negotiated, .open: .unavailable("the bytestream was closed")
-        }
     }
 
     // MARK: Receiving
@@ -312,7 +232,7 @@ actor InBandLink {
         }
     }
 
-    private func take(_ bytes: [UInt8]) {
+    func take(_ bytes: [UInt8]) {
         guard let coder else {
             early += bytes
             unreadByteCount += bytes.count
@@ -484,21 +404,17 @@ actor InBandLink {
 
     /// Asks a peer that sends nothing whether it is there. Blocks that are under way have a limit of their own.
     private func watch() async {
+        var looked = ContinuousClock.now
         while true {
-            if case .over = phase { return }
-            let due = lastHeard + limits.silence
-            do { try await Task.sleep(until: due) } catch { return }
-            guard case .open = phase, window.byteCount == 0, lastHeard + limits.silence <= .now else {
-                if lastHeard + limits.silence <= .now { lastHeard = .now }
-                continue
-            }
+            do { try await Task.sleep(until: max(looked, lastHeard) + limits.silence) } catch { return }
+            looked = .now
+            guard case .open = phase, window.byteCount == 0, lastHeard + limits.silence <= looked else { continue }
             do {
                 try await channel.request(.get, to: id.peer, payload: Ping.request, timeout: limits.silence)
             } catch {
                 let error = ByteStreamError(inBand: error)
                 if case .pathLost = error { return end(error, tellsPeer: false) }
             }
-            lastHeard = .now
         }
     }
 
@@ -506,23 +422,6 @@ actor InBandLink {
         for await _ in closing.stream {
             do { try await Task.sleep(for: limits.closing) } catch { return }
             return end(.closed("the bytestream was closed here"), tellsPeer: true)
-        }
-    }
-}
-
-extension ByteStreamError {
-    /// What a failed request means to the bytestream.
-    init(inBand error: any Error) {
-        switch error {
-        case StanzaChannelError.timedOut: self = .pathLost("nothing was heard from the peer")
-        case StanzaChannelError.closed: self = .pathLost("the connection to the XMPP server was lost")
-        case let error as StanzaError:
-            switch error.condition {
-            case .recipientUnavailable, .remoteServerNotFound, .remoteServerTimeout, .serviceUnavailable, .gone:
-                self = .pathLost("the peer is not there any more")
-            default: self = .closed("the peer refused a block: \(error.condition.rawValue)")
-            }
-        default: self.init(error)
         }
     }
 }

@@ -45,13 +45,7 @@ package final class TCPConnection: PeerConnection {
 
     package func openStream(contentName: String) async throws -> any ByteStream {
         if case .none = setup.protection { return TCPStream(stream: stream, link: link, connection: self) }
-        guard let header = StreamHeader.encode(contentName: contentName) else {
-            throw ByteStreamError.closed("the content's name is too long")
-        }
-        let block = setup.pool.take()
-        block.storage.copyBytes(from: header)
-        block.count = header.count
-        try await stream.write(block)
+        try await stream.writeHeader(contentName: contentName, pool: setup.pool)
         return TCPStream(stream: stream, link: link, connection: self)
     }
 
@@ -59,24 +53,8 @@ package final class TCPConnection: PeerConnection {
         if case .none(let name) = setup.protection {
             return (name, TCPStream(stream: stream, link: link, connection: self))
         }
-        var parser = StreamHeaderParser()
-        while let block = try await stream.read() {
-            switch parser.consume(block.bytes) {
-            case .incomplete: continue
-            case .name(let name, let headerByteCount):
-                if headerByteCount < block.count {
-                    let rest = setup.pool.take()
-                    rest.storage.copyMemory(from: UnsafeRawBufferPointer(rebasing: block.bytes[headerByteCount...]))
-                    rest.count = block.count - headerByteCount
-                    stream.putBack(rest)
-                }
-                return (name, TCPStream(stream: stream, link: link, connection: self))
-            case .malformed:
-                stream.reset(code: 4)
-                throw ByteStreamError.closed("the peer's stream header is malformed")
-            }
-        }
-        throw ByteStreamError.closed("the peer closed the connection")
+        let name = try await stream.readHeader(pool: setup.pool)
+        return (name, TCPStream(stream: stream, link: link, connection: self))
     }
 
     /// A code other than 0 aborts the connection; TCP does not carry it.

@@ -219,7 +219,7 @@ import Testing
     }
 
     /// Nobody is let in before the peer's fingerprint is known, and nobody after the end of the negotiation.
-    @Test func listensOnlyForTheNegotiation() async throws {
+    @Test(.timeLimit(.minutes(3))) func listensOnlyForTheNegotiation() async throws {
         let (ours, theirs) = (try DeviceCertificate.generate(), try DeviceCertificate.generate())
         let listening = TCPPair.transport(ours)
         let place = try #require(await listening.description())
@@ -230,9 +230,11 @@ import Testing
         let connection = try #require(await admitted.next())
         listening.close(except: connection)
         try await listening.waitUntilClosed()
-        await #expect(throws: (any Error).self) {
-            try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-                .connect(host: "127.0.0.1", port: Int(place.port)).get()
+        // A program that another test starts at this moment inherits the socket, and has it as long as it runs.
+        let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        while let channel = try? await bootstrap.connect(host: "127.0.0.1", port: Int(place.port)).get() {
+            try await channel.close()
+            try await Task.sleep(for: .milliseconds(50))
         }
         var reached = peer.connections.makeAsyncIterator()
         let own = try #require(await reached.next())

@@ -15,6 +15,8 @@ public import XMPP
 public final class SOCKS5Transport: TransportMethod {
     /// How many of our addresses are offered.
     static let addressLimit = 8
+    /// How many of the peer's places are kept, so that ours are others.
+    private static let takenPlaceLimit = 64
     /// How many reasons are kept: one for each candidate, and some.
     private static let obstacleLimit = SOCKS5Nomination.candidateLimit + 8
 
@@ -216,9 +218,11 @@ public final class SOCKS5Transport: TransportMethod {
         }
         state.hasPeerDescription = true
         state.peerDestination = state.peerDestination ?? remote.destinationAddress
-        for candidate in remote.candidates { state.takenPlaces.insert("\(candidate.port) \(candidate.host)") }
         let usable = remote.candidates.filter { isUsable($0, &state) }
         guard state.nomination != nil else {
+            for candidate in remote.candidates where state.takenPlaces.count < Self.takenPlaceLimit {
+                state.takenPlaces.insert("\(candidate.port) \(candidate.host)")
+            }
             state.early += usable.prefix(max(0, SOCKS5Nomination.candidateLimit - state.early.count))
             return
         }

@@ -110,6 +110,22 @@ import XMPP
         await ends.stop()
     }
 
+    /// What leads nowhere is not begun with: nothing would be connected, or what may not be.
+    @Test(arguments: [("a", "abc"), ("b", "bc"), ("c", "c")])
+    func whatMayNotBeUsedIsAnsweredOnlyToLeadOn(offered: String, forbidden: String) async throws {
+        let rungs = ["a", "b", "c"].map { namespace in
+            TransportRung(
+                namespace: namespace, name: "transport \(namespace)",
+                isAllowed: !forbidden.contains(namespace)
+            ) { _ in Script(namespace, .connect, theirs: .connect) }
+        }
+        let transport = ContentTransport.unknown(XMLElement("transport", namespace: offered))
+        let why = "transport \(offered), which the peer offers, is not permitted here"
+        await #expect(throws: TransportFailure.unavailable(why)) {
+            try await TransportNegotiation(answering: transport, of: .file, rungs: rungs) { _ in }
+        }
+    }
+
     @Test func aPeerThatWantsOneReplacementAfterTheOtherIsGivenUp() async throws {
         let ends = try await Ends(["a": .hang, "b": .hang, "c": .hang], [:])
         let session = try await ends.offer()

@@ -77,11 +77,12 @@ enum ErrorReport {
         case .peerOffline(let peer):
             return Failure(
                 peer.isBare ? "no device of \(name(peer)) answers" : "\(name(peer)) does not answer",
-                hint: "Is sleigh receive running there, as that address?",
+                hint: "Is sleigh receive running there, as that address, or another client that takes files?",
                 code: .peerUnavailable)
         case .peerUnable(let peer, let why):
             return Failure(
-                "\(name(peer)) cannot take part: \(printable(why))", hint: "It needs sleigh too.",
+                "\(name(peer)) cannot take part: \(printable(why))",
+                hint: "sleigh check \(name(peer.bare)) shows what each device there can do.",
                 code: .peerUnavailable)
         case .notAnswered(let peer):
             return Failure(
@@ -94,7 +95,8 @@ enum ErrorReport {
         case .noPath(let reasons):
             return Failure(
                 "no path to the peer could be established" + reasons.map { "\n        - " + printable($0) }.joined(),
-                hint: "A TURN server that both sides can reach makes one; the XMPP server announces it (XEP-0215).",
+                hint:
+                    "Without --path and --relay-only, on both sides, there are more. sleigh check shows what the server adds.",
                 code: .noPath)
         case .interrupted(let byteCount, let why):
             return Failure(
@@ -111,7 +113,10 @@ enum ErrorReport {
         case .notEncrypted(let peer):
             return Failure(
                 "there is no end-to-end encrypted path to \(name(peer))",
-                hint: "With sleigh on both sides there is. Nothing was sent or stored.", code: .insecure)
+                hint: """
+                    With sleigh on both sides there is; if it runs there, somebody between you may be interfering. \
+                    Nothing was sent or stored.
+                    """, code: .insecure)
         case .refusedAsInsecure(let peer, let why):
             return Failure(
                 "\(name(peer)) does not trust this device\(words(why))",
@@ -135,7 +140,7 @@ enum ErrorReport {
                 code: .failed)
         case .serverConnectionLost(let why):
             return Failure(
-                "the connection to the XMPP server was lost: \(printable(why))", hint: "Send the file again.",
+                "the connection to the XMPP server was lost: \(printable(why))", hint: "\(again).",
                 code: .serverUnreachable)
         }
     }

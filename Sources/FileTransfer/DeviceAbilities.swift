@@ -32,7 +32,7 @@ public struct DeviceAbilities: Sendable, Hashable {
     public init(_ info: ServiceDiscoveryInfo) {
         hasJingle = info.has(Jingle.namespace)
         hasFileTransfer = info.has(FileDescription.namespace)
-        hasStreams = info.has(StreamDescription.namespace)
+        hasStreams = info.has(ByteStreamDescription.namespace)
         let known = Self.transportNames.filter { info.has($0.0) }
         transports = known.map(\.1)
         sharedTransports = known.filter { TransferService.features.contains($0.0) }.map(\.1)

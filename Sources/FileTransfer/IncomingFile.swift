@@ -83,7 +83,8 @@ struct IncomingFile: Sendable {
                     await negotiation.run()
                     return nil
                 }
-                let offset = file.range == nil ? 0 : sink.offset
+                // Without a digest nobody would notice that what is there belongs to another file.
+                let offset = file.range == nil || !expected.isAnnounced ? 0 : sink.offset
                 try sink.begin(at: offset)
                 try await accept(negotiation, from: offset)
                 group.addTask {
@@ -199,7 +200,12 @@ struct IncomingFile: Sendable {
         let firstByte = try await copy(stream, of: connection, into: sink)
         report(.verifying)
         let digest = try await sink.digest()
-        let received = try await sink.finish(expecting: try await expectedDigest(over: connection))
+        let told = try await expectedDigest(over: connection)
+        guard told != nil || file.size != nil else {
+            throw TransferError.interrupted(
+                byteCount: position.byteCount, "the sender tells neither size nor checksum, so the end may be missing")
+        }
+        let received = try await sink.finish(expecting: told)
         let summary = TransferSummary(
             name: received.name, peer: offerer, byteCount: Int64(received.byteCount),
             transferredByteCount: Int64(received.byteCount - offset), duration: .now - firstByte,

@@ -12,7 +12,7 @@ public enum TransferApplication: Sendable, Hashable, CaseIterable {
     var features: [String] {
         switch self {
         case .file: [FileDescription.namespace]
-        case .stream: [StreamDescription.namespace]
+        case .stream: [ByteStreamDescription.namespace]
         }
     }
 

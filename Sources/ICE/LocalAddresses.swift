@@ -60,9 +60,7 @@ enum LocalAddresses {
 }
 
 extension ICEConfiguration {
-    /// The addresses of this host at which a peer may reach it over another protocol than ICE; none when only relays are
-    /// allowed.
-    package var directAddresses: [ICEAddress] {
-        forceRelay ? [] : LocalAddresses.list(for: self).filter { !$0.isLinkLocal }
-    }
+    /// The addresses of this host at which a peer may reach it over another protocol than ICE, whether or not ICE itself
+    /// is to use relays only.
+    package var directAddresses: [ICEAddress] { LocalAddresses.list(for: self).filter { !$0.isLinkLocal } }
 }

@@ -19,8 +19,8 @@ public struct ContentID: Sendable, Hashable {
 public enum ContentDescription: Sendable, Hashable {
     /// A file (XEP-0234).
     case fileTransfer(FileDescription)
-    /// A stream of bytes.
-    case stream(StreamDescription)
+    /// A stream of bytes in both directions (Wire/Stream.md).
+    case stream
     /// Any other application, or one that need not be understood, as received.
     case unknown(XMLElement)
 
@@ -28,20 +28,19 @@ public enum ContentDescription: Sendable, Hashable {
     ///
     /// - Throws: `JingleSyntaxError` when a known application breaks its specification.
     public init(_ element: XMLElement) throws(JingleSyntaxError) {
-        if element.namespace == FileDescription.namespace {
-            self = .fileTransfer(try FileDescription(description: element))
-        } else if let stream = StreamDescription(namespace: element.namespace) {
-            self = .stream(stream)
-        } else {
-            self = .unknown(element)
-        }
+        self =
+            switch element.namespace {
+            case FileDescription.namespace: .fileTransfer(try FileDescription(description: element))
+            case ByteStreamDescription.namespace: .stream
+            default: .unknown(element)
+            }
     }
 
     /// The `<description/>` element.
     public var element: XMLElement {
         switch self {
         case .fileTransfer(let file): file.description
-        case .stream(let stream): stream.element
+        case .stream: ByteStreamDescription.element
         case .unknown(let element): element
         }
     }
@@ -50,7 +49,7 @@ public enum ContentDescription: Sendable, Hashable {
     public var namespace: String {
         switch self {
         case .fileTransfer: FileDescription.namespace
-        case .stream(let stream): stream.namespace
+        case .stream: ByteStreamDescription.namespace
         case .unknown(let element): element.namespace
         }
     }
@@ -136,11 +135,6 @@ public struct Content: Sendable, Hashable {
     /// The file, when the application is file transfer.
     public var file: FileDescription? {
         if case .fileTransfer(let file)? = description { file } else { nil }
-    }
-
-    /// The stream, when the application is one.
-    public var stream: StreamDescription? {
-        if case .stream(let stream)? = description { stream } else { nil }
     }
 
     /// Reads a `<content/>` element. A missing creator is the initiator, which is the default of § 7.3.

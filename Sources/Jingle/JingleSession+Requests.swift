@@ -176,10 +176,10 @@ extension JingleSession {
             case .received(let reference):
                 actions.append(.event(.received(try content(reference) { $0.file != nil })))
             case .delivered(let reference, let byteCount):
-                let id = try content(reference) { $0.stream == .duplex }
+                let id = try content(reference) { $0.description == .stream }
                 actions.append(.event(.delivered(id, byteCount: byteCount)))
             case .stopped(let reference):
-                actions.append(.event(.stopped(try content(reference) { $0.stream == .duplex })))
+                actions.append(.event(.stopped(try content(reference) { $0.description == .stream })))
             case .unknown: break
             }
         }

@@ -61,10 +61,10 @@ public enum SessionInfo: Sendable, Hashable {
             self = .checksum(try ContentReference(element), try FileDescription(file: file))
         case (FileDescription.namespace, "received"):
             self = .received(try ContentReference(element))
-        case (StreamDescription.namespace, "delivered"):
+        case (ByteStreamDescription.namespace, "delivered"):
             guard let byteCount = UInt64(try element.required("bytes")) else { throw .invalid("bytes") }
             self = .delivered(try ContentReference(element), byteCount: byteCount)
-        case (StreamDescription.namespace, "stopped"):
+        case (ByteStreamDescription.namespace, "stopped"):
             self = .stopped(try ContentReference(element))
         default:
             self = .unknown(element)
@@ -84,11 +84,11 @@ public enum SessionInfo: Sendable, Hashable {
             return element
         case .delivered(let reference, let byteCount):
             var element = XMLElement(
-                "delivered", namespace: StreamDescription.namespace, attributes: ["bytes": String(byteCount)])
+                "delivered", namespace: ByteStreamDescription.namespace, attributes: ["bytes": String(byteCount)])
             reference.write(to: &element)
             return element
         case .stopped(let reference):
-            var element = XMLElement("stopped", namespace: StreamDescription.namespace)
+            var element = XMLElement("stopped", namespace: ByteStreamDescription.namespace)
             reference.write(to: &element)
             return element
         case .unknown(let element):

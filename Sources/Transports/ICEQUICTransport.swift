@@ -25,7 +25,7 @@ public final class ICEQUICTransport: TransportMethod {
     private let certificate: DeviceCertificate
     let agent: ICEAgent
     private let takeover: SocketTakeover
-    /// Looks for TCP connections too, unless only relays are allowed.
+    /// Looks for TCP connections too, if they are allowed.
     let direct: DirectTCPTransport?
     private let started = ContinuousClock.now
     let state: Mutex<State>
@@ -243,7 +243,7 @@ public final class ICEQUICTransport: TransportMethod {
 
     /// Whether there can be a direct pair: not when one side lets only relays be known.
     private var mayBeDirect: Bool {
-        direct != nil && state.withLock { $0.hasRemoteAddress || !$0.isRemoteGatheringComplete }
+        allowed.contains(.directUDP) && state.withLock { $0.hasRemoteAddress || !$0.isRemoteGatheringComplete }
     }
 
     /// Waits for the pair to begin with: the first, but a relay only when no direct pair turns up soon after.

@@ -29,22 +29,18 @@ extension TransportNegotiation {
         }
         try keep(method)
         state.withLock { $0.proposed = (method, rung.namespace) }
-        defer { state.withLock { $0.proposed = nil } }
+        var isUsed = false
+        defer { if !isUsed { withdraw(method) } }
         // What was said to an earlier proposal is no answer to this one.
         signals.removeAll { if case .offered = $0 { false } else { true } }
         do {
             try await session.replaceTransports([(content, await method.localDescription())])
-        } catch .outOfOrder {
-            // The peer has been faster.
-            method.close()
-            state.withLock { $0.untried.insert(rung, at: 0) }
-            guard case .offered(let transport)? = try await signals.next(within: limits.crossing) else {
-                throw JingleCommandError.outOfOrder
-            }
-            return try await accept(transport)
         } catch {
-            method.close()
-            throw error
+            // The peer has been faster.
+            guard case .outOfOrder = error,
+                case .offered(let transport)? = try await signals.next(within: limits.crossing)
+            else { throw error }
+            return try await accept(transport, insteadOf: rung, method)
         }
         switch try await signals.next(within: limits.answer) {
         case .accepted(let remote)?:
@@ -52,31 +48,42 @@ extension TransportNegotiation {
                 try method.receive(remote)
             } catch {
                 note(try Self.reasons(of: error))
-                method.close()
                 return false
             }
             use(method, rung.namespace, session)
+            isUsed = true
             return true
         case .rejected(let why)?:
-            method.close()
             // Both may have proposed at once; then the initiator's proposal counts, and follows.
             if why == nil, role == .responder,
                 case .offered(let transport)? = try await signals.next(within: limits.crossing)
             {
-                state.withLock { $0.untried.insert(rung, at: 0) }
-                return try await accept(transport)
+                return try await accept(transport, insteadOf: rung, method)
             }
             note(["\(rung.name): \(why ?? "the peer does not take it")"])
             return false
-        case .offered(let transport)?:
-            method.close()
-            state.withLock { $0.untried.insert(rung, at: 0) }
-            return try await accept(transport)
+        case .offered(let transport)?: return try await accept(transport, insteadOf: rung, method)
         case nil:
-            method.close()
             throw TransportFailure.noPath(
                 state.withLock { $0.reasons } + ["the peer did not answer the proposal of \(rung.name)"])
         }
+    }
+
+    /// Gives up a method we have proposed.
+    private func withdraw(_ method: any TransportMethod) {
+        state.withLock { state in
+            if let proposed = state.proposed, proposed.method === method { state.proposed = nil }
+        }
+        method.close()
+    }
+
+    /// Answers a proposal of the peer's that came in place of an answer to ours, which may follow later.
+    private func accept(
+        _ transport: ContentTransport, insteadOf rung: TransportRung, _ method: any TransportMethod
+    ) async throws -> Bool {
+        withdraw(method)
+        state.withLock { $0.untried.insert(rung, at: 0) }
+        return try await accept(transport)
     }
 
     /// Answers a proposal of the peer's, and falls back further when it cannot be used.
@@ -95,19 +102,23 @@ extension TransportNegotiation {
             await reject()
             return false
         }
-        let method: any TransportMethod
+        var made: (any TransportMethod)?
+        var isUsed = false
+        defer { if !isUsed { made?.close() } }
         do {
-            method = try await rung.make(false)
+            let method = try await rung.make(false)
+            made = method
             try keep(method)
             try method.receive(transport)
-        } catch {
-            note(try Self.reasons(of: error))
+            try await session.acceptTransports([(content, await method.localDescription())])
+            use(method, rung.namespace, session)
+            isUsed = true
+            return true
+        } catch let failure as TransportFailure {
+            note(try Self.reasons(of: failure))
             await reject()
             return false
         }
-        try await session.acceptTransports([(content, await method.localDescription())])
-        use(method, rung.namespace, session)
-        return true
     }
 
     func reject() async {
@@ -121,6 +132,7 @@ extension TransportNegotiation {
         let early = state.withLock { state in
             state.method = method
             state.namespace = namespace
+            state.proposed = nil
             state.untried = Self.rungs(state.untried, below: namespace)
             defer { state.early = [] }
             return state.early.filter { $0.namespace == namespace }

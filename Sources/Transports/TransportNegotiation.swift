@@ -100,7 +100,8 @@ public final class TransportNegotiation: Sendable {
 
     /// Begins with the method a peer offers, as the responder of a session.
     ///
-    /// - Parameter rungs: all that are known here, best first.
+    /// - Parameter rungs: all that are known here, best first. One that may not be used is answered only where another
+    ///   may follow it.
     /// - Throws: `TransportFailure`.
     public convenience init(
         answering remote: ContentTransport, of content: ContentID, rungs: [TransportRung], check: @escaping Check
@@ -115,6 +116,9 @@ public final class TransportNegotiation: Sendable {
     ) async throws(TransportFailure) {
         guard let rung = rungs.first(where: { $0.namespace == remote.namespace }) else {
             throw .unavailable("the peer offers a transport that is not used here")
+        }
+        guard rung.isAllowed || !Self.rungs(rungs, below: rung.namespace).isEmpty else {
+            throw .unavailable("\(rung.name), which the peer offers, is not permitted here")
         }
         let first = try await rung.make(false)
         self.init(.responder, content, rungs, first, rung.namespace, limits, check)

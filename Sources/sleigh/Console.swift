@@ -42,7 +42,8 @@ final class Console: Sendable {
         for line in Summary(
             name: printable(file?.path ?? summary.name), byteCount: UInt64(summary.byteCount),
             resumedByteCount: UInt64(summary.byteCount - summary.transferredByteCount), duration: summary.duration,
-            path: summary.path.text, checksum: "sha-256 \(summary.sha256)",
+            path: summary.path.text, obstacles: summary.path.reasons.map { printable($0) },
+            checksum: "sha-256 \(summary.sha256)",
             isVerified: summary.isVerified
         ).lines {
             display.message(line)
@@ -98,10 +99,11 @@ extension PathReport {
 
     /// The path as shown beside the progress, such as `direct udp 12 ms`.
     var text: String {
-        guard let roundTripTime else { return description }
+        let warning = isEndToEndEncrypted ? "" : ", not end-to-end encrypted"
+        guard let roundTripTime else { return description + warning }
         let milliseconds = roundTripTime.inSeconds * 1000
         let rounded = milliseconds < 10 ? (milliseconds * 10).rounded() / 10 : milliseconds.rounded()
-        return "\(description) \(rounded < 10 ? "\(rounded)" : "\(Int(rounded))") ms"
+        return "\(description) \(rounded < 10 ? "\(rounded)" : "\(Int(rounded))") ms\(warning)"
     }
 }
 

@@ -67,7 +67,6 @@ enum ErrorReport {
             case .in: "Have the file sent again: it goes on where it stopped."
             case .both: "What has arrived may not be all."
             }
-        let command = direction == .both ? "sleigh pipe --listen" : "sleigh receive"
         func name(_ peer: JID) -> String { printable(peer.description) }
         func words(_ text: String?) -> String { text.map { ": " + printable($0) } ?? "" }
         switch error {
@@ -83,12 +82,16 @@ enum ErrorReport {
         case .peerOffline(let peer):
             return Failure(
                 peer.isBare ? "no device of \(name(peer)) answers" : "\(name(peer)) does not answer",
-                hint: "Is \(command) running there, as that address?",
+                hint: direction == .both
+                    ? "Is sleigh pipe --listen running there, as that address?"
+                    : "Is sleigh receive running there, as that address, or another client that takes files?",
                 code: .peerUnavailable)
         case .peerUnable(let peer, let why):
             return Failure(
                 "\(name(peer)) cannot take part: \(printable(why))",
-                hint: direction == .both ? "It needs sleigh pipe --listen." : "It needs sleigh too.",
+                hint: direction == .both
+                    ? "It needs sleigh pipe --listen."
+                    : "sleigh check \(name(peer.bare)) shows what each device there can do.",
                 code: .peerUnavailable)
         case .notAnswered(let peer):
             return Failure(
@@ -101,7 +104,8 @@ enum ErrorReport {
         case .noPath(let reasons):
             return Failure(
                 "no path to the peer could be established" + reasons.map { "\n        - " + printable($0) }.joined(),
-                hint: "A TURN server that both sides can reach makes one; the XMPP server announces it (XEP-0215).",
+                hint:
+                    "Without --path and --relay-only, on both sides, there are more. sleigh check shows what the server adds.",
                 code: .noPath)
         case .interrupted(let byteCount, let why):
             return Failure(
@@ -118,7 +122,10 @@ enum ErrorReport {
         case .notEncrypted(let peer):
             return Failure(
                 "there is no end-to-end encrypted path to \(name(peer))",
-                hint: "With sleigh on both sides there is. Nothing was sent or stored.", code: .insecure)
+                hint: """
+                    With sleigh on both sides there is; if it runs there, somebody between you may be interfering. \
+                    Nothing was sent or stored.
+                    """, code: .insecure)
         case .refusedAsInsecure(let peer, let why):
             return Failure(
                 "\(name(peer)) does not trust this device\(words(why))",

@@ -35,6 +35,10 @@ final class TransferProgress: Sendable {
         case .connected(let path, let peer, _):
             console.detail(
                 "Connected to \(printable(peer.description)): \(path)\(path.ends).")
+            if !path.isEndToEndEncrypted {
+                console.say(
+                    "Not end-to-end encrypted: the client of \(printable(peer.bare.description)) cannot do that.")
+            }
             for reason in path.reasons { console.detail("  Not a better path: \(printable(reason)).") }
             console.display.begin(name: name, total: byteCount)
             show(path)

@@ -262,8 +262,10 @@ final class Replay {
         case (.initiator, false):
             let (connection, bytes) = (try connectionInUse(), bytes)
             try await blocking { try connection.write(bytes) }
-            // Libervia closes the connection, the others leave it open.
-            if own.resource?.hasPrefix("libervia") == true { connection.finish() }
+            // Libervia closes the connection, the others may leave it open; but Prosody's proxy holds the last bytes back
+            // until it is closed.
+            let isProxied = [reached?.candidate, chosenByPeer].contains { $0?["type"] == "proxy" }
+            if isProxied || own.resource?.hasPrefix("libervia") == true { connection.finish() }
         case (.responder, false):
             let connection = try connectionInUse()
             bytes = try await blocking { try connection.read(wanted) }

@@ -58,10 +58,11 @@ import Testing
     @Test func summaryOfATransfer() {
         let summary = Summary(
             name: "big.iso", byteCount: 2_469_606_195, duration: .seconds(62), path: "direct udp 12 ms",
-            checksum: "sha-256 5d41402a", isVerified: true)
+            obstacles: ["no TCP connection: none in time"], checksum: "sha-256 5d41402a", isVerified: true)
         #expect(
             summary.lines == [
                 "big.iso: 2.3 GiB in 1 min 02 s, 38.0 MiB/s (319 Mbit/s), direct udp 12 ms",
+                "  no better path: no TCP connection: none in time",
                 "sha-256 5d41402a verified",
             ])
     }

@@ -69,6 +69,22 @@ import XMPP
         }
     }
 
+    /// The addresses of TCP are no candidates of ICE's, which may be told to use relays only.
+    @Test(
+        arguments: zip(
+            [AllowedPaths.directTCP, [.directTCP, .relay], .directUDP, .relay, .hiding],
+            [true, true, false, false, false]))
+    func addressesForTCPAreTheUsersToPermit(_ allowed: AllowedPaths, areTold: Bool) async throws {
+        var configuration = ICEConfiguration(services: [], allowed: allowed)
+        configuration.localAddresses = ["127.0.0.1"]
+        let transport = try ICEQUICTransport(
+            role: .initiator, certificate: try ChannelPair.alice.get(), loop: try ICELoop(),
+            configuration: configuration, allowed: allowed)
+        defer { transport.close() }
+        let description = try await transport.localICEQUICDescription()
+        #expect(description.direct?.addresses == (areTold ? ["127.0.0.1"] : nil))
+    }
+
     // MARK: Helpers
 
     private func withEnds(_ body: (Ends) async throws -> Void) async throws {

@@ -95,6 +95,37 @@ import XMPP
         await ends.stop()
     }
 
+    @Test func aTransportThatIsNotUsedIsClosed() async throws {
+        let ends = try await Ends(["a": .fail], [:])
+        let session = try await ends.offer()
+        let initiator = ends.initiator
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { _ = try? await initiator.negotiation.connect() }
+            for await case .transportReplaceOffered in session.theirs.events { break }
+            group.cancelAll()
+        }
+        initiator.negotiation.close()
+        #expect(initiator.made.namespaces == ["a", "b"])
+        #expect(initiator.made.openNamespaces == [])
+        await ends.stop()
+    }
+
+    /// What leads nowhere is not begun with: nothing would be connected, or what may not be.
+    @Test(arguments: [("a", "abc"), ("b", "bc"), ("c", "c")])
+    func whatMayNotBeUsedIsAnsweredOnlyToLeadOn(offered: String, forbidden: String) async throws {
+        let rungs = ["a", "b", "c"].map { namespace in
+            TransportRung(
+                namespace: namespace, name: "transport \(namespace)",
+                isAllowed: !forbidden.contains(namespace)
+            ) { _ in Script(namespace, .connect, theirs: .connect) }
+        }
+        let transport = ContentTransport.unknown(XMLElement("transport", namespace: offered))
+        let why = "transport \(offered), which the peer offers, is not permitted here"
+        await #expect(throws: TransportFailure.unavailable(why)) {
+            try await TransportNegotiation(answering: transport, of: .file, rungs: rungs) { _ in }
+        }
+    }
+
     @Test func aPeerThatWantsOneReplacementAfterTheOtherIsGivenUp() async throws {
         let ends = try await Ends(["a": .hang, "b": .hang, "c": .hang], [:])
         let session = try await ends.offer()
@@ -133,7 +164,8 @@ final class Script: TransportMethod {
         case connect, fail, hang, forbidden, unavailable, otherFingerprint, noFingerprint
     }
 
-    private let namespace: String
+    let namespace: String
+    let isOpen = Mutex(true)
     private let act: Act
     private let theirs: Act
     private let isClosed = AsyncStream.makeStream(of: Void.self)
@@ -173,7 +205,10 @@ final class Script: TransportMethod {
         (try await connect(), "file", Nowhere())
     }
 
-    func close() { isClosed.continuation.finish() }
+    func close() {
+        isOpen.withLock { $0 = false }
+        isClosed.continuation.finish()
+    }
 
     private struct Connected: PeerConnection {
         let namespace: String
@@ -193,10 +228,26 @@ final class Script: TransportMethod {
     }
 }
 
+/// The transports one end has made.
+private final class Made: Sendable {
+    private let transports = Mutex<[Script]>([])
+
+    var namespaces: [String] { transports.withLock { $0.map(\.namespace) } }
+    var openNamespaces: [String] {
+        transports.withLock { $0.filter { $0.isOpen.withLock { $0 } }.map(\.namespace) }
+    }
+
+    func add(_ transport: Script) -> Script {
+        transports.withLock { $0.append(transport) }
+        return transport
+    }
+}
+
 /// Two hosts, with a ladder of three transports each.
 private struct Ends: Sendable {
     struct End: Sendable {
         let negotiation: TransportNegotiation
+        let made: Made
         let isAccepted = Gate()
 
         func follow(_ session: JingleSessionHandle) async {
@@ -228,20 +279,23 @@ private struct Ends: Sendable {
         self.limits = limits ?? quick
         self.responderActs = responderActs
         self.initiatorActs = initiatorActs
+        let made = Made()
         initiator = End(
             negotiation: try await TransportNegotiation(
-                offering: Self.rungs(initiatorActs, theirs: responderActs), of: .file, limits: self.limits
-            ) { _ in })
+                offering: Self.rungs(initiatorActs, theirs: responderActs, made), of: .file, limits: self.limits
+            ) { _ in }, made: made)
     }
 
-    private static func rungs(_ acts: [String: Script.Act], theirs: [String: Script.Act]) -> [TransportRung] {
+    private static func rungs(
+        _ acts: [String: Script.Act], theirs: [String: Script.Act], _ made: Made
+    ) -> [TransportRung] {
         ["a", "b", "c"].map { namespace in
             let act = acts[namespace] ?? .connect
             let isForbidden = if case .forbidden = act { true } else { false }
             return TransportRung(namespace: namespace, name: "transport \(namespace)", isAllowed: !isForbidden) {
                 _ throws(TransportFailure) in
                 if case .unavailable = act { throw .unavailable("\(namespace) is unavailable") }
-                return Script(namespace, act, theirs: theirs[namespace] ?? .connect)
+                return made.add(Script(namespace, act, theirs: theirs[namespace] ?? .connect))
             }
         }
     }
@@ -264,11 +318,12 @@ private struct Ends: Sendable {
     ) async throws -> (sent: Result<any PeerConnection, any Error>, received: Result<any PeerConnection, any Error>) {
         let session = try await offer()
         let transport = try #require(await initiator.negotiation.localDescription())
+        let made = Made()
         let responder = End(
             negotiation: try await TransportNegotiation(
-                answering: transport, of: .file, rungs: Self.rungs(responderActs, theirs: initiatorActs),
+                answering: transport, of: .file, rungs: Self.rungs(responderActs, theirs: initiatorActs, made),
                 limits: limits
-            ) { _ in })
+            ) { _ in }, made: made)
         responder.negotiation.begin(session.theirs)
         defer {
             initiator.negotiation.close()

@@ -11,7 +11,7 @@ extension IncomingRequest {
         joining target: StreamTarget, report: @escaping @Sendable (TransferEvent) -> Void
     ) async throws -> StreamSummary {
         try await accept { offer, prepared in
-            guard let content = offer.contents.first(where: { $0.stream == .duplex && $0.direction == .both }),
+            guard let content = offer.contents.first(where: { $0.description == .stream && $0.direction == .both }),
                 let remote = content.transport
             else { throw TransferError.peerUnable(peer, "it offers nothing that sleigh pipe knows") }
             let abilities = service.abilities(offering: remote)

@@ -23,7 +23,7 @@ public struct StreamOpener: Sendable {
     /// - Throws: `TransferError`, `LocalFileError`, `StanzaChannelError`, or `CancellationError`; the peer is told.
     public func open(to target: JID) async throws -> StreamSummary {
         let outgoing = OutgoingSession(
-            service: service, application: .stream, description: .stream(.duplex), senders: .both, report: report)
+            service: service, application: .stream, description: .stream, senders: .both, report: report)
         return try await outgoing.run(to: target) { offered in
             try await StreamSession(
                 service: service, session: offered.session, content: offered.content,

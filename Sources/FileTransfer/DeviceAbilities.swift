@@ -8,6 +8,8 @@ public struct DeviceAbilities: Sendable, Hashable {
     public var hasJingle: Bool
     /// Whether it receives files that way (XEP-0234).
     public var hasFileTransfer: Bool
+    /// Whether it takes streams in both directions.
+    public var hasStreams: Bool
     /// Whether it can be asked for a file together with the account's other devices (XEP-0353).
     public var takesProposals: Bool
     /// The transports it has, by their short names such as `ice-quic`; those not known here are left out.
@@ -30,6 +32,7 @@ public struct DeviceAbilities: Sendable, Hashable {
     public init(_ info: ServiceDiscoveryInfo) {
         hasJingle = info.has(Jingle.namespace)
         hasFileTransfer = info.has(FileDescription.namespace)
+        hasStreams = info.has(ByteStreamDescription.namespace)
         let known = Self.transportNames.filter { info.has($0.0) }
         transports = known.map(\.1)
         sharedTransports = known.filter { TransferService.features.contains($0.0) }.map(\.1)
@@ -39,10 +42,13 @@ public struct DeviceAbilities: Sendable, Hashable {
             && (info.has(ICEQUICTransportDescription.namespace) || !info.has(Self.callsNamespace))
     }
 
-    /// Why it cannot receive a file from this program, as part of a sentence; `nil` when it can.
-    public var obstacle: String? {
+    /// Why it cannot take what this program offers, as part of a sentence; `nil` when it can.
+    public func obstacle(to application: TransferApplication) -> String? {
         if !hasJingle { return "it does not negotiate transfers (Jingle)" }
-        if !hasFileTransfer { return "it does not receive files by Jingle" }
+        switch application {
+        case .file: if !hasFileTransfer { return "it does not receive files by Jingle" }
+        case .stream: if !hasStreams { return "no sleigh pipe --listen is running there" }
+        }
         if sharedTransports.isEmpty {
             return transports.isEmpty
                 ? "it has no transport known here"

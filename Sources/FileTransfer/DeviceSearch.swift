@@ -11,6 +11,7 @@ import XMPP
 struct DeviceSearch {
     /// The person's bare address.
     let peer: JID
+    let application: TransferApplication
     let client: XMPPClient
     let report: @Sendable (TransferEvent) -> Void
 
@@ -77,7 +78,7 @@ struct DeviceSearch {
             guard try await client.seesPresence(of: peer) else { return nil }
             let presence = try await client.presence(of: peer)
             guard !presence.devices.isEmpty else { return nil }
-            return try await DeviceSurvey(of: presence, client: client, isFresh: false)
+            return try await DeviceSurvey(of: presence, for: application, client: client, isFresh: false)
         } catch let error where error is StanzaError || error is StanzaParseError {
             return nil
         } catch StanzaChannelError.timedOut {

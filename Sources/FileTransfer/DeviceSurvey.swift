@@ -24,7 +24,7 @@ public struct DeviceSurvey: Sendable {
         }
     }
 
-    /// How a file gets to the person.
+    /// How what is offered gets to the person.
     public enum Way: Sendable, Hashable {
         /// By a proposal to all devices (XEP-0353): one of them takes it, or may.
         case proposal
@@ -42,13 +42,23 @@ public struct DeviceSurvey: Sendable {
     /// The devices, the one to prefer first: by the priority of its presence, then the one that told it last.
     public let devices: [Device]
 
-    package init(devices: [Device]) { self.devices = devices }
+    private let application: TransferApplication
+
+    package init(devices: [Device], for application: TransferApplication = .file) {
+        self.devices = devices
+        self.application = application
+    }
 
     /// Asks all devices at once.
     ///
-    /// - Parameter isFresh: whether to ask again what is known from capabilities, which shows that a device is there.
+    /// - Parameters:
+    ///   - application: what they are to take.
+    ///   - isFresh: whether to ask again what is known from capabilities, which shows that a device is there.
     /// - Throws: `StanzaChannelError.closed`, `CancellationError`.
-    public init(of presence: ContactPresence, client: XMPPClient, isFresh: Bool) async throws {
+    public init(
+        of presence: ContactPresence, for application: TransferApplication = .file, client: XMPPClient, isFresh: Bool
+    ) async throws {
+        self.application = application
         let devices = presence.devicesByPreference.prefix(Self.deviceCount)
         self.devices = try await withThrowingTaskGroup(of: (Int, Device).self) { group in
             for (index, (address, priority)) in devices.enumerated() {
@@ -78,19 +88,25 @@ public struct DeviceSurvey: Sendable {
         }
     }
 
-    /// The device to prefer of those that can receive a file from this program.
-    public var bestDevice: JID? {
-        devices.first { device in device.abilities.map { $0.obstacle == nil } ?? false }?.address
+    private func canTake(_ device: Device) -> Bool {
+        device.abilities.map { $0.obstacle(to: application) == nil } ?? false
     }
 
-    /// How a file gets to the person; as long as a device may be there that is not known, by a proposal.
+    /// The device to prefer of those that can take what this program offers.
+    public var bestDevice: JID? {
+        devices.first { canTake($0) }?.address
+    }
+
+    /// How it gets to the person; as long as a device may be there that is not known, by a proposal.
     public var way: Way {
         let takers = devices.filter { device in
-            device.priority >= 0 && device.abilities.map { $0.takesProposals && $0.obstacle == nil } ?? false
+            device.priority >= 0 && device.abilities?.takesProposals == true && canTake(device)
         }
         if !takers.isEmpty || devices.isEmpty { return .proposal }
         if let bestDevice { return .session(bestDevice) }
-        let obstacles = devices.compactMap { device in device.abilities?.obstacle.map { (device.address, $0) } }
+        let obstacles = devices.compactMap { device in
+            device.abilities?.obstacle(to: application).map { (device.address, $0) }
+        }
         guard obstacles.count == devices.count else { return .proposal }
         if obstacles.count == 1 { return .none(obstacles[0].1) }
         return .none(obstacles.map { "\($0.0.resource ?? ""): \($0.1)" }.joined(separator: "; "))

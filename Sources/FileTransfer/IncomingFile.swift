@@ -67,7 +67,8 @@ struct IncomingFile: Sendable {
     /// - Parameter prepared: an ICE-QUIC transport that was started before the offer was there.
     func run(_ prepared: ICEQUICTransport?) async throws -> (TransferSummary, ReceivedFile) {
         let abilities = service.abilities(offering: remote)
-        let negotiation = try await negotiation(abilities, prepared)
+        let negotiation = try await service.negotiation(
+            answering: remote, of: content.id, from: offerer, abilities, prepared: prepared)
         defer { negotiation.close() }
         try service.check(offerer, negotiation.peerFingerprint, abilities)
         let sink = try await folder.receive(
@@ -97,16 +98,6 @@ struct IncomingFile: Sendable {
         } catch {
             await sink.abort()
             throw error
-        }
-    }
-
-    /// Answers with the transport that is offered.
-    private func negotiation(
-        _ abilities: TransferService.PeerAbilities, _ prepared: ICEQUICTransport?
-    ) async throws -> TransportNegotiation {
-        let rungs = service.rungs(to: offerer, abilities, role: .responder, content: content.id, prepared: prepared)
-        return try await TransportNegotiation(answering: remote, of: content.id, rungs: rungs) {
-            try service.check(offerer, $0, abilities)
         }
     }
 

@@ -1,11 +1,11 @@
-// XEP-0353 and XEP-0234: a file somebody wants to send us.
+// XEP-0353 and XEP-0166 § 6.2: what somebody wants to send us.
 import Client
 import Jingle
 import SecureChannels
 import Transports
 public import XMPP
 
-/// A file a peer offers, until it is accepted, declined or withdrawn.
+/// What a peer offers, until it is accepted, declined or withdrawn.
 public final class IncomingRequest: Sendable {
     /// How the offer came, and so how it is answered.
     enum Origin: Sendable {
@@ -27,7 +27,7 @@ public final class IncomingRequest: Sendable {
 
     /// Who wants to send; a full address.
     public let peer: JID
-    /// The file's name in the peer's words: not safe to print, nor to use as a path.
+    /// The file's name in the peer's words: not safe to print, nor to use as a path. Empty for anything else.
     public let name: String
     /// The file's size in bytes, if the peer gives one.
     public let byteCount: UInt64?
@@ -35,16 +35,17 @@ public final class IncomingRequest: Sendable {
     public let arrived: ContinuousClock.Instant
 
     let origin: Origin
-    private let service: TransferService
+    let service: TransferService
     private let inbox: IncomingRequests
     private let withdrawal = AsyncStream.makeStream(of: Withdrawal.self)
 
     init(
-        peer: JID, file: FileDescription, origin: Origin, service: TransferService, inbox: IncomingRequests
+        peer: JID, description: ContentDescription, origin: Origin, service: TransferService, inbox: IncomingRequests
     ) {
         self.peer = peer
-        name = file.name ?? ""
-        byteCount = file.size
+        let file: FileDescription? = if case .fileTransfer(let file) = description { file } else { nil }
+        name = file?.name ?? ""
+        byteCount = file?.size
         arrived = .now
         self.origin = origin
         self.service = service
@@ -68,18 +69,12 @@ public final class IncomingRequest: Sendable {
         if case .proposed(let id) = origin { await inbox.ring(id, from: peer) }
     }
 
-    /// Tells the peer that we do not want the file.
+    /// Tells the peer that we do not want it.
     public func decline() async {
         switch origin {
         case .proposed(let id): await inbox.reject(id, from: peer)
         case .offered(let offer): await offer.session.terminate(Reason(.decline))
         }
-    }
-
-    private func prepareICEQUIC() async -> ICEQUICTransport? {
-        if case .offered(let offer) = origin, !offer.contents.contains(where: \.offersICEQUIC) { return nil }
-        // When it cannot be started now it fails again when its turn comes, and then says why.
-        return try? await service.startICEQUIC(.responder)
     }
 
     /// Receives the file, and returns once it is verified and has its name.
@@ -90,7 +85,21 @@ public final class IncomingRequest: Sendable {
         into folder: DestinationFolder, existing: ExistingFile,
         report: @escaping @Sendable (TransferEvent) -> Void
     ) async throws -> (TransferSummary, ReceivedFile) {
-        // Looks for candidates while the sender learns that it may start.
+        try await accept { offer, prepared in
+            let incoming = try IncomingFile(
+                service: service, offer: offer, folder: folder, existing: existing, started: arrived, report: report)
+            guard incoming.isFile(named: name, byteCount: byteCount) else {
+                throw TransferError.protocolViolation("it starts to send another file than it announced")
+            }
+            return try await incoming.run(prepared)
+        }
+    }
+
+    /// Takes the offer, runs `body` in its session, and tells the peer how it failed if it did.
+    func accept<Value: Sendable>(
+        _ body: (JingleHost.Offer, ICEQUICTransport?) async throws -> Value
+    ) async throws -> Value {
+        // Looks for candidates while the peer learns that it may start.
         async let preparation = prepareICEQUIC()
         let offer: JingleHost.Offer
         switch origin {
@@ -98,19 +107,20 @@ public final class IncomingRequest: Sendable {
         case .proposed(let id): offer = try await inbox.proceed(id, from: peer)
         }
         do {
-            let incoming = try IncomingFile(
-                service: service, offer: offer, folder: folder, existing: existing, started: arrived, report: report)
-            guard incoming.isFile(named: name, byteCount: byteCount) else {
-                throw TransferError.protocolViolation("it starts to send another file than it announced")
-            }
             let prepared = await preparation
             defer { prepared?.close() }
-            return try await incoming.run(prepared)
+            return try await body(offer, prepared)
         } catch {
             let error = TransferError.cause(of: error, peer: peer)
             await offer.session.terminate(Reason(ending: error))
             throw error
         }
+    }
+
+    private func prepareICEQUIC() async -> ICEQUICTransport? {
+        if case .offered(let offer) = origin, !offer.contents.contains(where: \.offersICEQUIC) { return nil }
+        // When it cannot be started now it fails again when its turn comes, and then says why.
+        return try? await service.startICEQUIC(.responder)
     }
 }
 

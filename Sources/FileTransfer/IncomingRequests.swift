@@ -19,6 +19,7 @@ public actor IncomingRequests {
     private static let invitationLifetime = Duration.seconds(600)
 
     private let service: TransferService
+    private let application: TransferApplication
     private let incoming: AsyncStream<IncomingRequest>.Continuation
     private var invitations: [Key: Entry] = [:]
     /// The proposals on which the user is asked, or was.
@@ -35,9 +36,11 @@ public actor IncomingRequests {
         var request: IncomingRequest
     }
 
-    /// Creates an inbox.
-    public init(service: TransferService) {
+    /// Creates an inbox for one application; proposals of others are left to the account's other devices, and sessions
+    /// refused.
+    public init(service: TransferService, application: TransferApplication) {
         self.service = service
+        self.application = application
         (requests, incoming) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.invitationLimit))
     }
 
@@ -152,11 +155,11 @@ public actor IncomingRequests {
             invitations[old] = nil
             asked.remove(old)
         }
-        guard sender(key.peer, mayAsk: invitations.count),
-            case .fileTransfer(let file)? = invitation.descriptions.first
+        guard sender(key.peer, mayAsk: invitations.count), let description = invitation.descriptions.first,
+            application.covers(description)
         else { return }
         let request = IncomingRequest(
-            peer: key.peer, file: file, origin: .proposed(id: key.id), service: service, inbox: self)
+            peer: key.peer, description: description, origin: .proposed(id: key.id), service: service, inbox: self)
         invitations[key] = Entry(invitation: invitation, request: request)
         if case .dropped = incoming.yield(request) { invitations[key] = nil }
     }
@@ -172,12 +175,12 @@ public actor IncomingRequests {
             waiting.yield(offer)
             return
         }
-        guard let file = offer.contents.lazy.compactMap(\.file).first else {
+        guard let description = offer.contents.lazy.compactMap(\.description).first(where: application.covers) else {
             await offer.session.terminate(Reason(.unsupportedApplications))
             return
         }
         let request = IncomingRequest(
-            peer: offer.session.peer, file: file, origin: .offered(offer), service: service, inbox: self)
+            peer: offer.session.peer, description: description, origin: .offered(offer), service: service, inbox: self)
         if case .dropped = incoming.yield(request) { await offer.session.terminate(Reason(.busy)) }
     }
 }

@@ -7,7 +7,7 @@ import XMPP
 /// A file that was offered in a session: waits for its acceptance, sends it, and waits for its confirmation.
 struct OutgoingFile: Sendable {
     /// How long the people there may think about it.
-    private static let answerTimeout = Duration.seconds(180)
+    static let answerTimeout = Duration.seconds(180)
     /// How long the receiver's word may take once it has closed the connection.
     private static let confirmationTimeout = Duration.seconds(10)
     /// How long a client that is no sleigh may take to say that it has the file; some never do.
@@ -29,13 +29,13 @@ struct OutgoingFile: Sendable {
     private let position = TransferPosition()
 
     init(
-        service: TransferService, session: JingleSessionHandle, content: ContentID, negotiation: TransportNegotiation,
-        source: FileSource, started: ContinuousClock.Instant, report: @escaping @Sendable (TransferEvent) -> Void
+        service: TransferService, offered: OutgoingSession.Offered, source: FileSource,
+        started: ContinuousClock.Instant, report: @escaping @Sendable (TransferEvent) -> Void
     ) {
         self.service = service
-        self.session = session
-        self.content = content
-        self.negotiation = negotiation
+        session = offered.session
+        content = offered.content
+        negotiation = offered.negotiation
         self.source = source
         self.started = started
         self.report = report
@@ -92,14 +92,8 @@ struct OutgoingFile: Sendable {
 
     /// Waits for the peer's acceptance, and returns what it wants of the file.
     private func acceptance() async throws -> FileDescription.Range {
-        let range = try await withThrowingTaskGroup(of: FileDescription.Range?.self) { group in
-            defer { group.cancelAll() }
-            group.addTask { try await accepted.stream.first(within: Self.answerTimeout) }
-            group.addTask {
-                try await negotiation.answerProposals()
-                return nil
-            }
-            return try await group.next() ?? nil
+        let range = try await negotiation.answeringProposals {
+            try await accepted.stream.first(within: Self.answerTimeout)
         }
         guard let range else { throw TransferError.notAnswered(session.peer) }
         return range

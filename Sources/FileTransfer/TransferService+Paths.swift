@@ -80,6 +80,17 @@ extension TransferService {
         return rungs.filter { abilities.supports($0.namespace) }
     }
 
+    /// Answers with the transport that a peer offers.
+    func negotiation(
+        answering remote: ContentTransport, of content: ContentID, from peer: JID, _ abilities: PeerAbilities,
+        prepared: ICEQUICTransport?
+    ) async throws -> TransportNegotiation {
+        let rungs = rungs(to: peer, abilities, role: .responder, content: content, prepared: prepared)
+        return try await TransportNegotiation(answering: remote, of: content, rungs: rungs) {
+            try check(peer, $0, abilities)
+        }
+    }
+
     /// Where the server's proxies listen, if they may be used.
     private func proxies() async -> [ProxyDiscovery.StreamHost] {
         guard policy.allowedPaths.contains(.socks5Proxy) else { return [] }
@@ -94,6 +105,23 @@ extension TransferService {
         try trust.check(peer, fingerprint)
         guard fingerprint != nil || !(policy.requiresEncryption || abilities.encryptsBytestreams) else {
             throw TransferError.notEncrypted(peer)
+        }
+    }
+}
+
+extension TransportNegotiation {
+    /// Waits for something, and meanwhile answers what the peer proposes before it has accepted the session.
+    func answeringProposals<Value: Sendable>(
+        _ body: @escaping @Sendable () async throws -> Value?
+    ) async throws -> Value? {
+        try await withThrowingTaskGroup(of: Value?.self) { group in
+            defer { group.cancelAll() }
+            group.addTask { try await body() }
+            group.addTask {
+                try await self.answerProposals()
+                return nil
+            }
+            return try await group.next() ?? nil
         }
     }
 }

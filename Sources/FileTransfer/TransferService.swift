@@ -7,8 +7,14 @@ public import XMPP
 
 /// What every transfer of one log-in shares: the stream, the running sessions, the device, and who is trusted.
 public struct TransferService: Sendable {
-    /// The features to advertise in service discovery.
+    /// All features that may be advertised in service discovery.
     public static let features = Jingle.features
+
+    /// The features to advertise in service discovery while this process takes that application only.
+    public static func features(for application: TransferApplication) -> [String] {
+        let others = TransferApplication.allCases.filter { $0 != application }.flatMap(\.features)
+        return features.filter { !others.contains($0) }
+    }
 
     let client: XMPPClient
     let host: JingleHost

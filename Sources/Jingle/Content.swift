@@ -19,6 +19,8 @@ public struct ContentID: Sendable, Hashable {
 public enum ContentDescription: Sendable, Hashable {
     /// A file (XEP-0234).
     case fileTransfer(FileDescription)
+    /// A stream of bytes in both directions (Wire/Stream.md).
+    case stream
     /// Any other application, or one that need not be understood, as received.
     case unknown(XMLElement)
 
@@ -27,14 +29,18 @@ public enum ContentDescription: Sendable, Hashable {
     /// - Throws: `JingleSyntaxError` when a known application breaks its specification.
     public init(_ element: XMLElement) throws(JingleSyntaxError) {
         self =
-            element.namespace == FileDescription.namespace
-            ? .fileTransfer(try FileDescription(description: element)) : .unknown(element)
+            switch element.namespace {
+            case FileDescription.namespace: .fileTransfer(try FileDescription(description: element))
+            case ByteStreamDescription.namespace: .stream
+            default: .unknown(element)
+            }
     }
 
     /// The `<description/>` element.
     public var element: XMLElement {
         switch self {
         case .fileTransfer(let file): file.description
+        case .stream: ByteStreamDescription.element
         case .unknown(let element): element
         }
     }
@@ -43,6 +49,7 @@ public enum ContentDescription: Sendable, Hashable {
     public var namespace: String {
         switch self {
         case .fileTransfer: FileDescription.namespace
+        case .stream: ByteStreamDescription.namespace
         case .unknown(let element): element.namespace
         }
     }

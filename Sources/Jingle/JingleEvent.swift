@@ -31,6 +31,10 @@ public enum JingleEvent: Sendable, Hashable {
     case checksum(ContentID, FileDescription)
     /// The receiver of a file has the whole of it.
     case received(ContentID)
+    /// So many bytes of our direction of a stream have come, to its end, and are with the program they are for.
+    case delivered(ContentID, byteCount: UInt64)
+    /// The peer drops what else comes in our direction of a stream.
+    case stopped(ContentID)
     /// A request of ours failed, and with it what it asked for; the session goes on.
     case requestFailed(JingleAction, [ContentID], JingleRequestFailure)
     /// The session is over. Nothing follows.

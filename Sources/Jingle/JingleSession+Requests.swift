@@ -171,8 +171,15 @@ extension JingleSession {
         var actions: [Action] = []
         for element in stanza.payload {
             switch try syntax({ () throws(JingleSyntaxError) in try SessionInfo(element) }) {
-            case .checksum(let reference, let file): actions.append(.event(.checksum(try content(reference), file)))
-            case .received(let reference): actions.append(.event(.received(try content(reference))))
+            case .checksum(let reference, let file):
+                actions.append(.event(.checksum(try content(reference) { $0.file != nil }, file)))
+            case .received(let reference):
+                actions.append(.event(.received(try content(reference) { $0.file != nil })))
+            case .delivered(let reference, let byteCount):
+                let id = try content(reference) { $0.description == .stream }
+                actions.append(.event(.delivered(id, byteCount: byteCount)))
+            case .stopped(let reference):
+                actions.append(.event(.stopped(try content(reference) { $0.description == .stream })))
             case .unknown: break
             }
         }
@@ -180,9 +187,11 @@ extension JingleSession {
         return actions
     }
 
-    /// The one content of a file that a reference may mean.
-    private func content(_ reference: SessionInfo.ContentReference) throws(StanzaError) -> ContentID {
-        let matches = table.contents.filter { $0.file != nil && reference.matches($0.id) }
+    /// The one content of an application that a reference may mean.
+    private func content(
+        _ reference: SessionInfo.ContentReference, of isOfApplication: (Content) -> Bool
+    ) throws(StanzaError) -> ContentID {
+        let matches = table.contents.filter { isOfApplication($0) && reference.matches($0.id) }
         guard matches.count == 1, let id = matches.first?.id else {
             throw JingleSyntaxError.invalid("name").stanzaError
         }

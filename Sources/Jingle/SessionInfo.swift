@@ -1,4 +1,4 @@
-// XEP-0234 § 7: Informational Messages, and XEP-0166 § 6.7.
+// XEP-0234 § 7: Informational Messages, XEP-0166 § 6.7, and Wire/Stream.md.
 public import XML
 
 /// The payload of a session-info.
@@ -7,6 +7,10 @@ public enum SessionInfo: Sendable, Hashable {
     case checksum(ContentReference, FileDescription)
     /// The whole file has been received (XEP-0234 § 7.1).
     case received(ContentReference)
+    /// So many bytes of a stream have come, to its end, and are with the program they are for (Wire/Stream.md).
+    case delivered(ContentReference, byteCount: UInt64)
+    /// Nobody takes the bytes of a stream any more; those that follow are dropped (Wire/Stream.md).
+    case stopped(ContentReference)
     /// Anything else.
     case unknown(XMLElement)
 
@@ -57,6 +61,11 @@ public enum SessionInfo: Sendable, Hashable {
             self = .checksum(try ContentReference(element), try FileDescription(file: file))
         case (FileDescription.namespace, "received"):
             self = .received(try ContentReference(element))
+        case (ByteStreamDescription.namespace, "delivered"):
+            guard let byteCount = UInt64(try element.required("bytes")) else { throw .invalid("bytes") }
+            self = .delivered(try ContentReference(element), byteCount: byteCount)
+        case (ByteStreamDescription.namespace, "stopped"):
+            self = .stopped(try ContentReference(element))
         default:
             self = .unknown(element)
         }
@@ -71,6 +80,15 @@ public enum SessionInfo: Sendable, Hashable {
             return element
         case .received(let reference):
             var element = XMLElement("received", namespace: FileDescription.namespace)
+            reference.write(to: &element)
+            return element
+        case .delivered(let reference, let byteCount):
+            var element = XMLElement(
+                "delivered", namespace: ByteStreamDescription.namespace, attributes: ["bytes": String(byteCount)])
+            reference.write(to: &element)
+            return element
+        case .stopped(let reference):
+            var element = XMLElement("stopped", namespace: ByteStreamDescription.namespace)
             reference.write(to: &element)
             return element
         case .unknown(let element):

@@ -41,6 +41,7 @@ public final class BlockPool: Sendable {
 
     private let free = Mutex<[Memory]>([])
     private let keep: Int
+    private let onReturn: (@Sendable () -> Void)?
 
     /// Memory nobody refers to.
     private struct Memory: @unchecked Sendable {
@@ -54,9 +55,15 @@ public final class BlockPool: Sendable {
     ///   - blockByteCount: size of every block, by default 256 KiB.
     ///   - keep: how many unused blocks to keep for reuse. It should be as many as are ever in use at once: large memory
     ///     that is given back and allocated again leaves holes, and the process grows.
-    public init(blockByteCount: Int = 256 * 1024, keep: Int = 160) {
+    public convenience init(blockByteCount: Int = 256 * 1024, keep: Int = 160) {
+        self.init(blockByteCount: blockByteCount, keep: keep, onReturn: nil)
+    }
+
+    /// The same, and calls `onReturn` on any thread when nobody refers to a block any more.
+    package init(blockByteCount: Int, keep: Int, onReturn: (@Sendable () -> Void)?) {
         self.blockByteCount = blockByteCount
         self.keep = keep
+        self.onReturn = onReturn
     }
 
     deinit {
@@ -79,5 +86,6 @@ public final class BlockPool: Sendable {
             return true
         }
         if !isKept { memory.pointer.deallocate() }
+        onReturn?()
     }
 }

@@ -2,20 +2,25 @@ import FileTransfer
 import TerminalUI
 import XMPP
 
-/// Decides which files are accepted: by address, or by asking.
+/// Decides what is accepted: by address, or by asking.
 struct Acceptance: Sendable {
     private let everybody: Bool
     private let senders: Set<JID>
+    private let question: @Sendable (IncomingRequest) -> String
     private let questions = Turns()
 
+    /// - Parameter question: what somebody is asked, as a sentence without "Accept?".
     /// - Throws: `Failure` when somebody would have to be asked and there is no terminal to ask on.
-    init(everybody: Bool, senders: Set<JID>) throws(Failure) {
+    init(
+        everybody: Bool, senders: Set<JID>, question: @escaping @Sendable (IncomingRequest) -> String
+    ) throws(Failure) {
+        self.question = question
         self.everybody = everybody
         self.senders = senders
         if asks && !Prompt.isPossible {
             throw Failure(
-                "there is no terminal to ask on before accepting a file",
-                hint: "Say whom to accept files from: --from ADDRESS, or --yes for everybody.", code: .usage)
+                "there is no terminal to ask on before accepting anything",
+                hint: "Say whom to accept from: --from ADDRESS, or --yes for everybody.", code: .usage)
         }
     }
 
@@ -32,10 +37,7 @@ struct Acceptance: Sendable {
         if everybody || senders.contains(request.peer.bare) { return .accept }
         guard asks else { return .decline }
         await request.ring()
-        let size = request.byteCount.map { " (\(Format.bytes($0)))" } ?? ""
-        // Libervia proposes a file without a word about it.
-        let name = request.name.isEmpty ? "a file that its client does not name" : printable(request.name, columns: 120)
-        let question = "\(printable(request.peer.bare.description)) wants to send \(name)\(size). Accept?"
+        let question = "\(question(request)) Accept?"
         return try await withThrowingTaskGroup(of: Decision.self) { group in
             defer { group.cancelAll() }
             group.addTask {

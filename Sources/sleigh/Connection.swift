@@ -18,13 +18,15 @@ struct Connection {
     ///
     /// - Parameters:
     ///   - resource: the resource to ask for.
+    ///   - application: what it is for, which peers get to know.
     ///   - takesOffers: whether what peers offer is wanted at all.
     static func open(
         _ account: AccountOptions.Resolved, device: Device, resource: String, loop: ICELoop,
-        policy: TransferPolicy, takesOffers: Bool = false, console: Console
+        policy: TransferPolicy, application: TransferApplication, takesOffers: Bool = false, console: Console
     ) async throws -> Connection {
         let client = try await XMPPClient.connect(
-            try account.clientConfiguration(resource: resource, features: TransferService.features), log: console.log)
+            try account.clientConfiguration(resource: resource, features: TransferService.features(for: application)),
+            log: console.log)
         console.detail("Logged in as \(printable(client.address.description)).")
         let host = JingleHost(channel: client, takesOffers: takesOffers)
         await host.start()

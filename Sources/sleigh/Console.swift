@@ -26,6 +26,7 @@ final class Console: Sendable {
     /// Says why the command, or one of its transfers, failed.
     func fail(_ failure: Failure, peer: JID? = nil, name: String? = nil) {
         display.end()
+        if failure.message.isEmpty { return }
         let mark = Terminal.standardError.styled("sleigh:", .red)
         display.message("\(mark) \(failure.message)" + (failure.hint.map { "\n        \($0)" } ?? ""))
         guard isJSON else { return }

@@ -61,7 +61,12 @@ enum ErrorReport {
     }
 
     private static func failure(for error: TransferError, _ direction: TransferProgress.Direction) -> Failure {
-        let again = direction == .out ? "Send the file again" : "Have the file sent again"
+        let again =
+            switch direction {
+            case .out: "Send the file again: it goes on where it stopped."
+            case .in: "Have the file sent again: it goes on where it stopped."
+            case .both: "What has arrived may not be all."
+            }
         func name(_ peer: JID) -> String { printable(peer.description) }
         func words(_ text: String?) -> String { text.map { ": " + printable($0) } ?? "" }
         switch error {
@@ -77,16 +82,20 @@ enum ErrorReport {
         case .peerOffline(let peer):
             return Failure(
                 peer.isBare ? "no device of \(name(peer)) answers" : "\(name(peer)) does not answer",
-                hint: "Is sleigh receive running there, as that address, or another client that takes files?",
+                hint: direction == .both
+                    ? "Is sleigh pipe --listen running there, as that address?"
+                    : "Is sleigh receive running there, as that address, or another client that takes files?",
                 code: .peerUnavailable)
         case .peerUnable(let peer, let why):
             return Failure(
                 "\(name(peer)) cannot take part: \(printable(why))",
-                hint: "sleigh check \(name(peer.bare)) shows what each device there can do.",
+                hint: direction == .both
+                    ? "It needs sleigh pipe --listen."
+                    : "sleigh check \(name(peer.bare)) shows what each device there can do.",
                 code: .peerUnavailable)
         case .notAnswered(let peer):
             return Failure(
-                "\(name(peer)) is there, but nobody accepted in time", hint: "Ask them, and send again.",
+                "\(name(peer)) is there, but nobody accepted in time", hint: "Ask them, and try again.",
                 code: .peerUnavailable)
         case .declined(let peer, let why):
             return Failure("\(name(peer.bare)) declined\(words(why))", hint: "Ask them first.", code: .declined)
@@ -101,7 +110,7 @@ enum ErrorReport {
         case .interrupted(let byteCount, let why):
             return Failure(
                 "interrupted after \(Format.bytes(UInt64(max(0, byteCount)))): \(printable(why))",
-                hint: "\(again): it goes on where it stopped.", code: .interruptedTransfer)
+                hint: again, code: .interruptedTransfer)
         case .checksumMismatch:
             return Failure(
                 "the file that arrived is not the one that was sent", hint: "It was deleted there. Send it again.",
@@ -140,7 +149,7 @@ enum ErrorReport {
                 code: .failed)
         case .serverConnectionLost(let why):
             return Failure(
-                "the connection to the XMPP server was lost: \(printable(why))", hint: "\(again).",
+                "the connection to the XMPP server was lost: \(printable(why))", hint: "Try again.",
                 code: .serverUnreachable)
         }
     }

@@ -13,7 +13,7 @@ enum ExitStatus: Int32 {
     case interruptedByUser = 130
 }
 
-/// What went wrong, in words for the user: one sentence, what to do next, and the exit code.
+/// What went wrong, in words for the user: one sentence, empty if nothing is to be said, what to do next, and the exit code.
 struct Failure: Error {
     var message: String
     var hint: String?

@@ -96,7 +96,7 @@ struct PeerCheck {
             jingle: abilities.hasJingle, fileTransfer: abilities.hasFileTransfer,
             takesProposals: abilities.takesProposals && (priority ?? 0) >= 0,
             transports: abilities.transports, sharedTransports: abilities.sharedTransports,
-            canReceive: abilities.obstacle == nil, reason: abilities.obstacle)
+            canReceive: abilities.obstacle(to: .file) == nil, reason: abilities.obstacle(to: .file))
     }
 
     // MARK: - A person whose presence is seen

@@ -6,7 +6,7 @@ import TerminalUI
 struct Sleigh: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sleigh",
-        abstract: "Sends files straight from one host to another.",
+        abstract: "Sends files and streams straight from one host to another.",
         discussion: """
             XMPP carries the negotiation; the bytes travel directly, encrypted from end to end.
 
@@ -15,7 +15,7 @@ struct Sleigh: AsyncParsableCommand {
               sleigh send big.iso you@example.org  on the other
             """,
         version: "0.1.0",
-        subcommands: [LoginCommand.self, ReceiveCommand.self, SendCommand.self, CheckCommand.self])
+        subcommands: [LoginCommand.self, ReceiveCommand.self, SendCommand.self, PipeCommand.self, CheckCommand.self])
 }
 
 /// The program: parses the command line and runs what it asks for.

@@ -13,7 +13,7 @@ struct DeviceAbilitiesTests {
 
     @Test func aClientLikeThisOneCanReceive() {
         let abilities = abilities(TransferService.features)
-        #expect(abilities.obstacle == nil)
+        #expect(abilities.obstacle(to: .file) == nil)
         #expect(abilities.hasJingle && abilities.hasFileTransfer && abilities.takesProposals)
         #expect(abilities.sharedTransports.contains("ice-quic"))
         #expect(abilities.sharedTransports == abilities.transports)
@@ -26,7 +26,7 @@ struct DeviceAbilitiesTests {
     ])
     func obstacleIsNamed(features: [String], word: String) throws {
         let abilities = abilities(features)
-        #expect(try #require(abilities.obstacle).contains(word))
+        #expect(try #require(abilities.obstacle(to: .file)).contains(word))
         #expect(!abilities.takesProposals)
     }
 

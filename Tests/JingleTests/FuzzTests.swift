@@ -66,6 +66,9 @@ struct SeededGenerator: RandomNumberGenerator {
         corpus += [
             JingleStanza(.sessionInfo, sid: "s1", payload: [SessionInfo.checksum(.init(), file).element]).element
         ]
+        corpus += [SessionInfo.delivered(.init(), byteCount: 7), .stopped(.init())].map {
+            JingleStanza(.sessionInfo, sid: "s1", payload: [$0.element]).element
+        }
         return corpus
     }
 

@@ -125,7 +125,8 @@ import XMPP
     @Test func whatIsAdvertised() {
         #expect(
             Set(Jingle.features) == [
-                "urn:xmpp:jingle:1", "urn:xmpp:jingle:apps:file-transfer:5", "urn:xmpp:jingle-message:0",
+                "urn:xmpp:jingle:1", "urn:xmpp:jingle:apps:file-transfer:5", "urn:sleigh:jingle:apps:stream:0",
+                "urn:xmpp:jingle-message:0",
                 "urn:sleigh:jingle:transports:ice-quic:0", "urn:sleigh:jingle:bytestream-tls:0",
                 "urn:xmpp:jingle:transports:s5b:1", "http://jabber.org/protocol/bytestreams",
                 "urn:xmpp:jingle:transports:ibb:1", "http://jabber.org/protocol/ibb", "urn:xmpp:hashes:2",

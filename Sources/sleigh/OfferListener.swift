@@ -5,48 +5,52 @@ import TerminalUI
 import Transports
 import XMPP
 
-/// Receives files over one log-in.
-struct ReceivingService {
-    let connection: Connection
-    let folder: DestinationFolder
-    let existing: ExistingFile
-    let policy: Acceptance
-    let isOnce: Bool
-    let console: Console
+/// Takes the offers of one application that come over one log-in.
+struct OfferListener {
+    /// Takes an offer, and returns when all is done.
+    typealias Taking = @Sendable (IncomingRequest) async throws -> Void
+
+    private let connection: Connection
+    private let application: TransferApplication
+    private let policy: Acceptance
+    private let isOnce: Bool
+    private let console: Console
+    private let take: Taking
 
     private enum Step: Sendable {
         case request(IncomingRequest)
         case disconnected
         case notWanted
-        case received
+        case taken
         case failed(any Error, IncomingRequest)
     }
 
-    /// With `isOnce`, whether the one file has been accepted.
+    /// With `isOnce`, whether the one offer has been accepted.
     private let claim = Claim()
 
     init(
-        connection: Connection, folder: DestinationFolder, existing: ExistingFile, policy: Acceptance, isOnce: Bool,
-        console: Console
+        connection: Connection, application: TransferApplication, policy: Acceptance, isOnce: Bool, console: Console,
+        take: @escaping Taking
     ) {
         self.connection = connection
-        self.folder = folder
-        self.existing = existing
+        self.application = application
         self.policy = policy
         self.isOnce = isOnce
         self.console = console
+        self.take = take
     }
 
-    /// Whether the one file that is wanted has been accepted.
+    /// Whether the one offer that is wanted has been accepted.
     var hasStarted: Bool { claim.isTaken }
 
     /// Runs until the stream to the server has ended and so have the transfers that need it no longer (`false`), or one
-    /// file has been received and no more are wanted (`true`).
+    /// has been taken and no more are wanted (`true`).
     ///
+    /// - Parameter announce: is called when peers can reach this device.
     /// - Throws: what ended the one transfer that was wanted; `StanzaChannelError` when the stream ends at once;
     ///   `CancellationError`.
-    func run() async throws -> Bool {
-        let inbox = IncomingRequests(service: connection.service)
+    func run(announce: () -> Void) async throws -> Bool {
+        let inbox = IncomingRequests(service: connection.service, application: application)
         let (steps, continuation) = AsyncStream.makeStream(of: Step.self)
         return try await withThrowingDiscardingTaskGroup { group in
             defer { group.cancelAll() }
@@ -74,7 +78,7 @@ struct ReceivingService {
                     }
                 case .notWanted:
                     runningCount -= 1
-                case .received:
+                case .taken:
                     runningCount -= 1
                     if isOnce { return true }
                 case .failed(let error, let request):
@@ -82,7 +86,9 @@ struct ReceivingService {
                     try Task.checkCancellation()
                     if isOnce { throw error }
                     console.fail(
-                        ErrorReport.failure(for: error, direction: .in), peer: request.peer, name: request.name)
+                        ErrorReport.failure(for: error, direction: application == .file ? .in : .both),
+                        peer: request.peer,
+                        name: request.name.isEmpty ? nil : request.name)
                 }
                 if !isConnected, runningCount == 0 { break }
             }
@@ -98,7 +104,7 @@ struct ReceivingService {
             do {
                 decision = try await policy.decision(on: request, console: console)
             } catch let error as PromptError {
-                console.say("\(ErrorReport.sentence(error.description)) The file is declined.")
+                console.say("\(ErrorReport.sentence(error.description)) It is declined.")
                 decision = .decline
             }
             if case .accept = decision, isOnce, !claim.take() { decision = .decline }
@@ -109,12 +115,8 @@ struct ReceivingService {
                 say(cause, request.peer)
                 return .notWanted
             }
-            let progress = TransferProgress(
-                console: console, name: request.name.isEmpty ? "file" : request.name, byteCount: request.byteCount,
-                direction: .in)
-            let (summary, file) = try await request.accept(into: folder, existing: existing) { progress.take($0) }
-            console.complete(summary, file: file)
-            return .received
+            try await take(request)
+            return .taken
         } catch TransferError.withdrawn(let peer) where !Task.isCancelled {
             say(.byPeer, peer)
             claim.release()
@@ -133,19 +135,15 @@ struct ReceivingService {
     }
 
     private func decline(_ request: IncomingRequest) async -> Step {
-        console.detail("Declined \(printable(request.name)) from \(printable(request.peer.description)).")
+        console.detail(
+            "Declined \(request.name.isEmpty ? "an offer" : printable(request.name)) from \(printable(request.peer.description))."
+        )
         await request.decline()
         return .notWanted
     }
-
-    private func announce() {
-        let address = printable(connection.client.address.description)
-        console.say("Waiting as \(address). Files go into \(printable(Folders.absolute(folder.path))).")
-        if console.isJSON { JSONLine.print(JSONLine.Ready(address: address)) }
-    }
 }
 
-/// Makes sure that of several files only one is taken.
+/// Makes sure that of several offers only one is taken.
 private final class Claim: Sendable {
     private let state = Mutex(false)
 

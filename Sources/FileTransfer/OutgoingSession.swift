@@ -1,0 +1,147 @@
+// XEP-0166 § 6.1: offering a session.
+import Client
+import Jingle
+import Transports
+import XMPP
+
+/// Finds the device of a peer that takes a content, offers it the session, and looks for the way.
+struct OutgoingSession: Sendable {
+    /// A session that was offered, and the search for the way of its content.
+    struct Offered: Sendable {
+        var session: JingleSessionHandle
+        var content: ContentID
+        var negotiation: TransportNegotiation
+    }
+
+    let service: TransferService
+    /// What is offered, and what it is.
+    let application: TransferApplication
+    let description: ContentDescription
+    let senders: Senders
+    let report: @Sendable (TransferEvent) -> Void
+
+    /// The content's name in the session.
+    private var content: ContentID {
+        switch application {
+        case .file: ContentID(creator: .initiator, name: "file")
+        case .stream: ContentID(creator: .initiator, name: "stream")
+        }
+    }
+
+    /// Offers the session, runs `body` in it, and tells the peer how it failed if it did.
+    ///
+    /// - Parameter target: the bare address of a person, whose devices are asked, or the full address of a device.
+    /// - Throws: `TransferError`, `StanzaChannelError`, `CancellationError`, what `body` throws.
+    func run<Value: Sendable>(
+        to target: JID, _ body: @escaping @Sendable (Offered) async throws -> Value
+    ) async throws -> Value {
+        let sid = randomIdentifier()
+        // The peer needs our presence to see what we can do; strangers may not get it otherwise.
+        try await service.client.sendDirectedPresence(to: target)
+        // Looks for candidates while the peer makes up its mind.
+        async let preparation = prepareICEQUIC()
+        var proposal: JingleMessageProposal?
+        do {
+            var device = target
+            if target.isBare {
+                let search = DeviceSearch(
+                    peer: target, application: application, client: service.client, report: report)
+                (device, proposal) = try await search.find([description], id: sid)
+            } else {
+                report(.inviting(target))
+            }
+            async let asked = abilities(of: device)
+            let prepared = await preparation
+            defer { prepared?.close() }
+            let abilities = try await asked
+            let negotiation = try await negotiation(with: device, abilities, prepared)
+            defer { negotiation.close() }
+            let chosen = device
+            return try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { await negotiation.run() }
+                defer { group.cancelAll() }
+                return try await offer(to: chosen, sid: sid, negotiation, body)
+            }
+        } catch {
+            let service = service
+            let actions = proposal?.finish(Reason(ending: error)) ?? []
+            // A task of its own, because this one may be cancelled, and the device may still wait for the session.
+            await Task {
+                for case .send(let message, let recipient) in actions {
+                    try? await service.client.send(message.message(to: recipient).element)
+                }
+            }.value
+            throw error
+        }
+    }
+
+    private func offer<Value: Sendable>(
+        to device: JID, sid: String, _ negotiation: TransportNegotiation,
+        _ body: (Offered) async throws -> Value
+    ) async throws -> Value {
+        let offered = Content(
+            content, senders: senders, description: description, transport: await negotiation.localDescription())
+        let session: JingleSessionHandle
+        do {
+            session = try await service.host.initiate([offered], sid: sid, to: device)
+        } catch {
+            throw TransferError.protocolViolation("the session cannot be offered: \(error)")
+        }
+        do {
+            return try await body(Offered(session: session, content: content, negotiation: negotiation))
+        } catch {
+            let error = TransferError.cause(of: error, peer: device)
+            await session.terminate(Reason(ending: error))
+            throw error
+        }
+    }
+
+    private func prepareICEQUIC() async -> ICEQUICTransport? {
+        // When it cannot be started now it fails again when its turn comes, and then says why.
+        service.policy.allowedPaths.isDisjoint(with: .iceQUIC) ? nil : try? await service.startICEQUIC(.initiator)
+    }
+
+    /// Begins with the best transport that both sides can use.
+    private func negotiation(
+        with device: JID, _ abilities: TransferService.PeerAbilities, _ prepared: ICEQUICTransport?
+    ) async throws -> TransportNegotiation {
+        if service.policy.requiresEncryption, !abilities.encryptsBytestreams {
+            throw TransferError.notEncrypted(device)
+        }
+        let rungs = service.rungs(to: device, abilities, role: .initiator, content: content, prepared: prepared)
+        guard rungs.contains(where: \.isAllowed) else {
+            throw TransferError.peerUnable(device, "it has none of the transports that --path permits")
+        }
+        let service = service
+        do {
+            return try await TransportNegotiation(offering: rungs, of: content) {
+                try service.check(device, $0, abilities)
+            }
+        } catch {
+            throw TransferError(error, peer: device)
+        }
+    }
+
+    /// Makes sure that a device can receive what we send, so that a failure names its cause.
+    private func abilities(of device: JID) async throws -> TransferService.PeerAbilities {
+        let info: ServiceDiscoveryInfo
+        do {
+            info = try await service.client.discover(device)
+        } catch let error as StanzaError {
+            switch error.condition {
+            case .remoteServerNotFound, .remoteServerTimeout, .itemNotFound:
+                throw TransferError.peerNotFound(device, error)
+            default: throw TransferError.peerOffline(device)
+            }
+        } catch StanzaChannelError.timedOut {
+            throw TransferError.peerOffline(device)
+        } catch is StanzaParseError {
+            throw TransferError.peerUnable(device, "what it says about itself cannot be read")
+        }
+        if let obstacle = DeviceAbilities(info).obstacle(to: application) {
+            throw TransferError.peerUnable(device, obstacle)
+        }
+        return TransferService.PeerAbilities(
+            supports: { info.has($0) }, encryptsBytestreams: info.has(BytestreamTLS.namespace))
+    }
+}

@@ -1,0 +1,37 @@
+// Wire/Stream.md: accepting a stream.
+import Client
+import Jingle
+import Transports
+
+extension IncomingRequest {
+    /// Joins the stream to a target, and returns once both directions are over and each side's program has everything.
+    ///
+    /// - Throws: `TransferError`, `LocalFileError`, `StanzaChannelError`, or `CancellationError`; the peer is told.
+    public func accept(
+        joining target: StreamTarget, report: @escaping @Sendable (TransferEvent) -> Void
+    ) async throws -> StreamSummary {
+        try await accept { offer, prepared in
+            guard let content = offer.contents.first(where: { $0.description == .stream && $0.direction == .both }),
+                let remote = content.transport
+            else { throw TransferError.peerUnable(peer, "it offers nothing that sleigh pipe knows") }
+            let abilities = service.abilities(offering: remote)
+            let negotiation = try await service.negotiation(
+                answering: remote, of: content.id, from: peer, abilities, prepared: prepared)
+            defer { negotiation.close() }
+            try service.check(peer, negotiation.peerFingerprint, abilities)
+            let reached = try await target.reach()
+            return try await withThrowingTaskGroup(of: Void.self) { group in
+                defer { group.cancelAll() }
+                group.addTask { await negotiation.run() }
+                var answer = content
+                answer.transport = await negotiation.localDescription()
+                try await offer.session.accept([answer])
+                report(.accepted(by: service.client.address))
+                return try await StreamSession(
+                    service: service, session: offer.session, content: content.id, negotiation: negotiation,
+                    role: .responder, target: reached, report: report
+                ).run()
+            }
+        }
+    }
+}

@@ -73,9 +73,20 @@ public final class IncomingRequest: Sendable {
     public func decline() async {
         switch origin {
         case .proposed(let id): await inbox.reject(id, from: peer)
-        case .offered(let offer): await offer.session.terminate(Reason(.decline))
+        case .offered(let offer):
+            await offer.session.terminate(
+                isTooOpen ? Reason(ending: TransferError.notEncrypted(peer)) : Reason(.decline))
         }
     }
+
+    /// Whether others than the two devices could read the bytes; `nil` when the offer does not show it yet.
+    public var isEndToEndEncrypted: Bool? {
+        guard case .offered(let offer) = origin else { return nil }
+        return offer.contents.contains { $0.transport.map(service.abilities(offering:))?.encryptsBytestreams == true }
+    }
+
+    /// Whether the offer is not to be accepted, as others than the two devices could read the bytes.
+    public var isTooOpen: Bool { service.policy.requiresEncryption && isEndToEndEncrypted == false }
 
     /// Receives the file, and returns once it is verified and has its name.
     ///
@@ -112,7 +123,7 @@ public final class IncomingRequest: Sendable {
             return try await body(offer, prepared)
         } catch {
             let error = TransferError.cause(of: error, peer: peer)
-            await offer.session.terminate(Reason(ending: error))
+            await offer.session.terminate(Reason(ending: error, tellsPaths: isEndToEndEncrypted ?? true))
             throw error
         }
     }

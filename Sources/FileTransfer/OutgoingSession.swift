@@ -54,6 +54,10 @@ struct OutgoingSession: Sendable {
             let prepared = await preparation
             defer { prepared?.close() }
             let abilities = try await asked
+            // A server could invent a device that cannot encrypt; only the user can say that it is meant.
+            if target.isBare, !abilities.encryptsBytestreams, try service.trust.knowsDevice(of: device) {
+                throw TransferError.notEncrypted(device)
+            }
             let negotiation = try await negotiation(with: device, abilities, prepared)
             defer { negotiation.close() }
             let chosen = device
@@ -91,7 +95,7 @@ struct OutgoingSession: Sendable {
             return try await body(Offered(session: session, content: content, negotiation: negotiation))
         } catch {
             let error = TransferError.cause(of: error, peer: device)
-            await session.terminate(Reason(ending: error))
+            await session.terminate(Reason(ending: error, tellsPaths: negotiation.peerFingerprint != nil))
             throw error
         }
     }

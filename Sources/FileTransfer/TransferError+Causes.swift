@@ -82,7 +82,9 @@ extension TransferError {
 
 extension Reason {
     /// The reason a session is ended for, because of an error of ours.
-    init(ending error: any Error) {
+    ///
+    /// - Parameter tellsPaths: whether the peer may learn why each path failed, which says something about our network.
+    init(ending error: any Error, tellsPaths: Bool = false) {
         switch error {
         case is CancellationError: self.init(.cancel)
         case TransferError.checksumMismatch: self.init(.mediaError)
@@ -93,7 +95,9 @@ extension Reason {
             self.init(.securityError, text: "a path without end-to-end encryption is not accepted here")
         case TransferError.deviceChanged:
             self.init(.securityError, text: "it comes with another certificate than before")
-        case TransferError.noPath(let reasons): self.init(.failedTransport, text: reasons.joined(separator: "; "))
+        case TransferError.noPath(let reasons):
+            self.init(.failedTransport, text: tellsPaths ? reasons.joined(separator: "; ") : nil)
+        case TransferError.peerUnable: self.init(.unsupportedTransports)
         case TransferError.protocolViolation: self.init(.incompatibleParameters)
         case TransferError.interrupted: self.init(.connectivityError)
         case LocalFileError.noSpace: self.init(.failedApplication, text: "there is not enough space")

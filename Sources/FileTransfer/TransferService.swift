@@ -50,6 +50,11 @@ public protocol DeviceTrust: Sendable {
     ///   keeps it from comparing.
     func check(_ peer: JID, _ fingerprint: Fingerprint?) throws
 
+    /// Whether some device of that account was met with a certificate.
+    ///
+    /// - Throws: what keeps it from looking.
+    func knowsDevice(of account: JID) throws -> Bool
+
     /// Remembers a device that has proved to own its certificate.
     ///
     /// - Throws: what keeps it from remembering.

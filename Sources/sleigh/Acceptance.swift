@@ -37,7 +37,8 @@ struct Acceptance: Sendable {
         if everybody || senders.contains(request.peer.bare) { return .accept }
         guard asks else { return .decline }
         await request.ring()
-        let question = "\(question(request)) Accept?"
+        let warning = request.isEndToEndEncrypted == false ? " Not end-to-end encrypted." : ""
+        let question = "\(question(request))\(warning) Accept?"
         return try await withThrowingTaskGroup(of: Decision.self) { group in
             defer { group.cancelAll() }
             group.addTask {

@@ -74,6 +74,8 @@ struct RememberingTrust: DeviceTrust {
     let devices: KnownDevices
     let console: Console
 
+    func knowsDevice(of account: JID) throws -> Bool { try devices.knowsDevice(of: account) }
+
     func check(_ peer: JID, _ fingerprint: Fingerprint?) throws {
         guard let fingerprint else {
             guard try devices.knows(peer) else { return }

@@ -123,8 +123,8 @@ enum ErrorReport {
             return Failure(
                 "there is no end-to-end encrypted path to \(name(peer))",
                 hint: """
-                    With sleigh on both sides there is; if it runs there, somebody between you may be interfering. \
-                    Nothing was sent or stored.
+                    With sleigh on both sides there is; if it runs there, somebody between you may be interfering. To send \
+                    to another client without it, name the device: ADDRESS/DEVICE. Nothing was sent or stored.
                     """, code: .insecure)
         case .refusedAsInsecure(let peer, let why):
             return Failure(

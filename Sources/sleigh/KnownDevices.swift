@@ -32,6 +32,11 @@ struct KnownDevices {
         try entries().contains { $0.address == peer.bare.description && $0.device == Self.device(of: peer) }
     }
 
+    /// Whether any device of that account was met before.
+    func knowsDevice(of account: JID) throws(Failure) -> Bool {
+        try entries().contains { $0.address == account.bare.description }
+    }
+
     /// Compares a fingerprint with what is known of that device.
     func verdict(for peer: JID, fingerprint: Fingerprint) throws(Failure) -> Verdict {
         let entries = try entries()

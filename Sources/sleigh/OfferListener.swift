@@ -100,6 +100,11 @@ struct OfferListener {
     private func handle(_ request: IncomingRequest) async -> Step {
         do {
             if isOnce, claim.isTaken { return await decline(request) }
+            if request.isTooOpen {
+                console.say(
+                    "Declined an offer of \(printable(request.peer.description)): it is not end-to-end encrypted.")
+                return await decline(request)
+            }
             var decision: Acceptance.Decision
             do {
                 decision = try await policy.decision(on: request, console: console)

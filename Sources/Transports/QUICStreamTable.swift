@@ -32,6 +32,9 @@ final class QUICStreamTable: QUICConnectionDelegate {
     /// A reader of a busy stream gets a block that is not full after this time in nanoseconds; one that gets much at a
     /// time after the second, since every block costs some changes of threads.
     private static let deliveryInterval: UInt64 = 5_000_000
+    /// Less than a full packet is no part of something long but a message, whose answer somebody waits for: what comes after
+    /// it does not wait.
+    private static let messageByteCount = 1000
     private static let bulkDeliveryInterval: UInt64 = 20_000_000
     /// How much at a time that is.
     private static let bulkByteCount = 32_768
@@ -254,7 +257,12 @@ final class QUICStreamTable: QUICConnectionDelegate {
     private func flush(_ feed: QUICStreamFeed) {
         guard let block = feed.takeFilling() else { return }
         feed.lastDelivery = now
-        feed.deliveryInterval = block.count < Self.bulkByteCount ? Self.deliveryInterval : Self.bulkDeliveryInterval
+        feed.deliveryInterval =
+            switch block.count {
+            case ..<Self.messageByteCount: 0
+            case ..<Self.bulkByteCount: Self.deliveryInterval
+            default: Self.bulkDeliveryInterval
+            }
         feed.stream.deliver(block)
     }
 

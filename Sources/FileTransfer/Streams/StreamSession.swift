@@ -72,7 +72,8 @@ struct StreamSession: Sendable {
             case .ended(.local):
                 return
             case .ended where isStopped.isSet:
-                throw notTaken
+                // What has come is still being written; `copy` then says that the peer took not everything.
+                return
             case .ended(.peer(let reason)) where reason?.condition == .success && position.isConnected:
                 confirmed.settle(.success(nil))
                 return
@@ -138,6 +139,11 @@ struct StreamSession: Sendable {
         } catch let error as ByteStreamError {
             await connection.close()
             throw try await interruption(error)
+        } catch let error as LocalFileError {
+            // Both directions have ended: the peer may still be reading.
+            await session.terminate(Reason(ending: error))
+            await connection.close()
+            throw error
         } catch {
             // First the session, so that the peer learns the reason before its stream breaks off.
             await session.terminate(Reason(ending: error))

@@ -109,7 +109,7 @@ struct OutgoingSession: Sendable {
     private func negotiation(
         with device: JID, _ abilities: TransferService.PeerAbilities, _ prepared: ICEQUICTransport?
     ) async throws -> TransportNegotiation {
-        if service.policy.requiresEncryption, !abilities.encryptsBytestreams {
+        if service.policy.requiresEncryption || application == .stream, !abilities.encryptsBytestreams {
             throw TransferError.notEncrypted(device)
         }
         let rungs = service.rungs(to: device, abilities, role: .initiator, content: content, prepared: prepared)

@@ -15,6 +15,8 @@ extension IncomingRequest {
                 let remote = content.transport
             else { throw TransferError.peerUnable(peer, "it offers nothing that sleigh pipe knows") }
             let abilities = service.abilities(offering: remote)
+            // Without TLS there is no half-close, and whoever took the fingerprint out of the offer could read everything.
+            guard abilities.encryptsBytestreams else { throw TransferError.notEncrypted(peer) }
             let negotiation = try await service.negotiation(
                 answering: remote, of: content.id, from: peer, abilities, prepared: prepared)
             defer { negotiation.close() }

@@ -13,8 +13,6 @@ extension AgentCore {
         var relays: [TURNServer] = []
         /// Servers over TCP that are asked only if the same host does not answer over UDP.
         var spareRelays: [TURNServer] = []
-        /// Whether the relays are still to be added.
-        var areRelaysHeld = false
         var pendingNames = 0
         var unresolvedNames: Set<String> = []
         var stunServer: STUNServer?
@@ -28,9 +26,6 @@ extension AgentCore {
 
     /// How long a host has to answer over UDP before it is asked over TCP.
     private static let headStart = Duration.milliseconds(500)
-
-    /// How long a STUN server has to answer before TURN servers are asked too.
-    private static let stunHeadStart = Duration.milliseconds(50)
 
     func gather() {
         guard isOpen, !gathering.isStarted else { return }
@@ -47,15 +42,12 @@ extension AgentCore {
             nice_agent_set_port_range(agent, stream, 1, guint(range.lowerBound), guint(range.upperBound))
         }
         addSTUNServer()
-        if gathering.stunServer == nil {
-            addRelays()
-        } else if gathering.pendingNames == 0 {
-            addRelaysAfterSTUNServer()
-        }
+        let names = addNumericRelays()
         if nice_agent_gather_candidates(agent, stream) == 0 {
             gathering.isLibraryDone = true
         }
         cnice_for_each_socket(agent, stream, enlargeBuffers)
+        for server in names { lookUp(server) }
         loop.perform(after: Self.headStart) { [weak self] in self?.addSpareRelays() }
         loop.perform(after: configuration.gatheringLimit) { [weak self] in self?.finishGathering() }
         checkGathering()
@@ -85,21 +77,6 @@ extension AgentCore {
             // libnice forgets to say that it is done if there was nothing else to gather.
             if gathering.relays.isEmpty { gathering.isLibraryDone = true }
         }
-        addRelaysAfterSTUNServer()
-    }
-
-    /// Adds the relays once the STUN server has answered, or libnice has had time to put it on its list: on a socket over
-    /// which a TURN server was asked first, it recognises no answer of a STUN server (libnice 0.1.21). Nobody would notice
-    /// while the TURN server tells our public address, but it may refuse us.
-    private func addRelaysAfterSTUNServer() {
-        gathering.areRelaysHeld = true
-        loop.perform(after: Self.stunHeadStart) { [weak self] in self?.addHeldRelays() }
-    }
-
-    private func addHeldRelays() {
-        guard isOpen, gathering.areRelaysHeld else { return }
-        gathering.areRelaysHeld = false
-        addRelays()
         checkGathering()
     }
 
@@ -107,27 +84,23 @@ extension AgentCore {
         configuration.turnServers.prefix(ICEConfiguration.maximumTURNServerCount)
     }
 
-    /// Tells libnice of the TURN servers.
+    /// Tells libnice of the TURN servers given by address; returns those given by name.
     ///
     /// libnice keeps one relayed candidate for each address of a server, the first to come; that is to be the one over
     /// UDP wherever UDP passes.
-    private func addRelays() {
+    private func addNumericRelays() -> [TURNServer] {
+        var named: [TURNServer] = []
         let hostsOverUDP = Set(turnServers.filter { $0.transport == .udp }.map(\.host))
         for server in turnServers {
             if server.transport == .tcp, hostsOverUDP.contains(server.host) {
                 gathering.spareRelays.append(server)
+            } else if let address = ICEAddress(ip: server.host, port: server.port) {
+                addRelay(server, at: address)
             } else {
-                addOrLookUp(server)
+                named.append(server)
             }
         }
-    }
-
-    private func addOrLookUp(_ server: TURNServer) {
-        if let address = ICEAddress(ip: server.host, port: server.port) {
-            addRelay(server, at: address)
-        } else {
-            lookUp(server)
-        }
+        return named
     }
 
     private func addSpareRelays() {
@@ -135,7 +108,11 @@ extension AgentCore {
         let spares = gathering.spareRelays
         gathering.spareRelays = []
         for server in spares where !turnServers.contains(where: { $0.host == server.host && isAnswering($0) }) {
-            addOrLookUp(server)
+            if let address = ICEAddress(ip: server.host, port: server.port) {
+                addRelay(server, at: address)
+            } else {
+                lookUp(server)
+            }
         }
     }
 
@@ -177,7 +154,6 @@ extension AgentCore {
         guard isOpen else { return }
         gathering.candidates.append(candidate)
         emit(.candidate(candidate.candidate))
-        if candidate.candidate.kind == .serverReflexive { addHeldRelays() }
     }
 
     func handleGatheringDone() {
@@ -188,7 +164,6 @@ extension AgentCore {
     }
 
     private func checkGathering() {
-        guard !gathering.areRelaysHeld else { return }
         if gathering.isLibraryDone, gathering.pendingNames == 0 { addSpareRelays() }
         if gathering.isLibraryDone, gathering.pendingNames == 0 { finishGathering() }
     }

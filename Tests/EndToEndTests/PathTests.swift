@@ -23,8 +23,6 @@ extension EndToEnd {
             // The host on the public network can be dialled, and is near.
             PathCase(topology: .oneNAT, path: "direct tcp"),
             PathCase(topology: .twoNATs, path: "direct udp", obstacles: ["TCP"]),
-            // A relay that refuses us is not needed.
-            PathCase(topology: .twoNATs, server: ["--wrong-turn-secret"], path: "direct udp", obstacles: ["TCP"]),
             PathCase(topology: .symmetric, path: "relay turn-udp", obstacles: ["no direct packet got through"]),
             PathCase(topology: .udpBlocked, path: "relay turn-tcp", obstacles: ["STUN"]),
             PathCase(topology: .udpBlockedOnBothSides, path: "relay turn-tcp", obstacles: ["STUN"]),

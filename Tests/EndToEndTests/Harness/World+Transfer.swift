@@ -7,7 +7,8 @@ extension World {
     ///
     /// - Parameters:
     ///   - path: in the words of `--json`.
-    ///   - obstacles: words of the reasons that the sender gives for not taking a better path, each of some reason.
+    ///   - obstacles: words of the reasons that the sender gives for not taking a better path, each of some reason, for
+    ///     programs and for people.
     ///   - sending: more arguments of the sender.
     ///   - receiving: more arguments of the receiver.
     ///   - point: the text of the stanza at which the negotiation stops for `breakdown`; see ``holdingStanzas(with:clientCount:from:_:)``.
@@ -52,6 +53,7 @@ extension World {
             #expect(
                 reasons.contains { $0.localizedCaseInsensitiveContains(obstacle) },
                 "\(label): '\(obstacle)' is not among \(reasons)", sourceLocation: sourceLocation)
+            #expect(sent.messages.contains(obstacle), "\(label): \(sent.messages)", sourceLocation: sourceLocation)
         }
         if path.hasPrefix("relay") || path == "socks5 proxy" || path == "in-band" {
             #expect(carried > byteCount, label, sourceLocation: sourceLocation)

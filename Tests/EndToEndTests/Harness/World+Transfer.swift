@@ -33,11 +33,12 @@ extension World {
             }
         }
         let sent = try await (try sender ?? self.sender(of: [file], sending)).exit(within: .seconds(120))
-        let got = try await receiver.exit()
         let carried = try await serverByteCount - before
-
         let label: Comment = "\(path) \(sending) \(receiving)"
-        try #require(sent.status == 0, "\(label) sender: \(sent.messages)", sourceLocation: sourceLocation)
+        try #require(
+            sent.status == 0, "\(label) sender: \(sent.messages) receiver: \(receiver.messages)",
+            sourceLocation: sourceLocation)
+        let got = try await receiver.exit()
         try #require(got.status == 0, "\(label) receiver: \(got.messages)", sourceLocation: sourceLocation)
         expectReceived(file, sourceLocation: sourceLocation)
         try FileManager.default.removeItem(at: inbox.appending(path: file.lastPathComponent))

@@ -44,6 +44,8 @@ extension FileDescription {
         date = Timestamp(unixSeconds: Int64(source.modified.seconds))
         mediaType = "application/octet-stream"
         hashesUsed = [.sha256]
+        // Libervia refuses an offer without.
+        desc = ""
         range = Range()
     }
 }

@@ -127,6 +127,10 @@ final class Replay {
             peer = arrival.sender
             contentName = payload.first("content")?["name"] ?? ""
             offered = payload.descendants.first { $0.name == "file" }
+            // Libervia refuses what lacks one of them.
+            for name in ["size", "desc", "hash-used"] where !payload.descendants.contains(where: { $0.name == name }) {
+                throw Failure("the offer has no \(name)")
+            }
             transportSID = transport?["sid"] ?? ""
             peerCandidates = transport?.all("candidate") ?? []
         case "session-accept": peerCandidates = transport?.all("candidate") ?? []

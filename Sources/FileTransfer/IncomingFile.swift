@@ -12,8 +12,6 @@ struct IncomingFile: Sendable {
     private static let unannouncedChecksumTimeout = Duration.seconds(1)
     /// How long no byte may come over a connection that lives.
     private static let stallTimeout = Duration.seconds(300)
-    /// How long the end of the session may take once the stream was aborted.
-    private static let reasonTimeout = Duration.seconds(2)
 
     private let service: TransferService
     private let session: JingleSessionHandle
@@ -128,7 +126,7 @@ struct IncomingFile: Sendable {
                 checksum.continuation.yield(nil)
                 // Dino ends the session with its last byte, of a small file before the path is known to be there. Whether
                 // all bytes come, the stream shows.
-                if !position.isConnected { try await Task.sleep(for: Self.reasonTimeout) }
+                if !position.isConnected { try await Task.sleep(for: TransferPosition.reasonTimeout) }
                 guard position.isConnected else {
                     throw TransferError.interrupted(byteCount: 0, "the sender sent nothing")
                 }
@@ -156,7 +154,7 @@ struct IncomingFile: Sendable {
         do {
             (connection, name, stream) = try await negotiation.acceptStream()
         } catch let error as ByteStreamError {
-            throw try await interruption(error)
+            throw try await position.interruption(by: error, peer: offerer)
         }
         position.connect()
         do {
@@ -175,22 +173,13 @@ struct IncomingFile: Sendable {
             return result
         } catch let error as ByteStreamError {
             await connection.close()
-            throw try await interruption(error)
+            throw try await position.interruption(by: error, peer: offerer)
         } catch {
             // First the session, so that the peer learns the reason before its stream breaks off.
             await session.terminate(Reason(ending: error))
             await connection.close(code: StreamErrorCode(ending: error).rawValue)
             throw error
         }
-    }
-
-    private func interruption(_ error: ByteStreamError) async throws -> TransferError {
-        if case .pathLost = error {
-        } else {
-            // The end of the session, which tells why, may still be on the way: `follow` throws it then.
-            try await Task.sleep(for: Self.reasonTimeout)
-        }
-        return TransferError(error, peer: offerer, byteCount: position.byteCount)
     }
 
     private func receive(

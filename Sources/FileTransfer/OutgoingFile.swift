@@ -12,8 +12,6 @@ struct OutgoingFile: Sendable {
     private static let confirmationTimeout = Duration.seconds(10)
     /// How long a client that is no sleigh may take to say that it has the file; some never do.
     private static let foreignConfirmationTimeout = Duration.seconds(120)
-    /// How long the end of the session may take once the stream was aborted.
-    private static let reasonTimeout = Duration.seconds(2)
 
     let service: TransferService
     let session: JingleSessionHandle
@@ -110,12 +108,7 @@ struct OutgoingFile: Sendable {
             return try await send(range, over: connection)
         } catch let error as ByteStreamError {
             await connection.close()
-            if case .pathLost = error {
-            } else {
-                // The end of the session, which tells why, may still be on the way: `follow` throws it then.
-                try await Task.sleep(for: Self.reasonTimeout)
-            }
-            throw TransferError(error, peer: session.peer, byteCount: position.byteCount)
+            throw try await position.interruption(by: error, peer: session.peer)
         } catch {
             // First the session, so that the peer learns the reason before its stream breaks off.
             await session.terminate(Reason(ending: error))

@@ -1,4 +1,6 @@
 import Synchronization
+import Transports
+import XMPP
 
 /// How far a transfer has come, shared between what moves the bytes and what follows the session.
 final class TransferPosition: Sendable {
@@ -26,4 +28,21 @@ final class TransferPosition: Sendable {
     func advance(to byteCount: Int64) { state.withLock { $0.byteCount = byteCount } }
     func connect() { state.withLock { $0.isConnected = true } }
     func finish() { state.withLock { $0.isAllSent = true } }
+}
+
+extension TransferPosition {
+    /// How long the end of the session may take once the stream was aborted.
+    static let reasonTimeout = Duration.seconds(2)
+
+    /// What it means that the stream ended before its time, unless the end of the session says so meanwhile.
+    ///
+    /// - Throws: `CancellationError`.
+    func interruption(by error: ByteStreamError, peer: JID) async throws -> TransferError {
+        if case .pathLost = error {
+        } else {
+            // That end, which tells why, may still be on the way: whoever follows the session throws it then.
+            try await Task.sleep(for: Self.reasonTimeout)
+        }
+        return TransferError(error, peer: peer, byteCount: byteCount)
+    }
 }

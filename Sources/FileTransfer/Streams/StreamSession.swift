@@ -6,8 +6,6 @@ import XMPP
 
 /// A stream that was offered or accepted in a session: joins it to this side's end until both directions are over.
 struct StreamSession: Sendable {
-    /// How long the end of the session, or its confirmation, may take once the stream was aborted.
-    private static let reasonTimeout = Duration.seconds(2)
     /// How often the peer is asked whether it is still there, while only its confirmation is missing.
     private static let inquiryInterval = Duration.seconds(20)
 
@@ -125,7 +123,7 @@ struct StreamSession: Sendable {
         do {
             (connection, stream) = try await connect()
         } catch let error as ByteStreamError {
-            throw try await interruption(error)
+            throw try await position.interruption(by: error, peer: session.peer)
         }
         position.connect()
         do {
@@ -138,7 +136,7 @@ struct StreamSession: Sendable {
             return summary
         } catch let error as ByteStreamError {
             await connection.close()
-            throw try await interruption(error)
+            throw try await position.interruption(by: error, peer: session.peer)
         } catch let error as LocalFileError {
             // Both directions have ended: the peer may still be reading.
             await session.terminate(Reason(ending: error))
@@ -150,15 +148,6 @@ struct StreamSession: Sendable {
             await connection.close(code: StreamErrorCode(ending: error).rawValue)
             throw error
         }
-    }
-
-    private func interruption(_ error: ByteStreamError) async throws -> TransferError {
-        if case .pathLost = error {
-        } else {
-            // The end of the session, which tells why, may still be on the way: `follow` throws it then.
-            try await Task.sleep(for: Self.reasonTimeout)
-        }
-        return TransferError(error, peer: session.peer, byteCount: position.byteCount)
     }
 
     // MARK: The bytes
@@ -178,7 +167,7 @@ struct StreamSession: Sendable {
             position.advance(to: $0)
         } isConfirmed: {
             // A peer that has everything may close before its carrier has said so.
-            try await isConfirmed(within: Self.reasonTimeout)
+            try await isConfirmed(within: TransferPosition.reasonTimeout)
         }
         let counts = try await copy.run(stopping: stopped.stream)
         if isStopped.isSet { throw notTaken }

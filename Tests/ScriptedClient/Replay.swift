@@ -127,10 +127,7 @@ final class Replay {
             peer = arrival.sender
             contentName = payload.first("content")?["name"] ?? ""
             offered = payload.descendants.first { $0.name == "file" }
-            // Libervia refuses what lacks one of them.
-            for name in ["size", "desc", "hash-used"] where !payload.descendants.contains(where: { $0.name == name }) {
-                throw Failure("the offer has no \(name)")
-            }
+            if own.resource?.hasPrefix("libervia") == true { try refuseLikeLibervia(payload) }
             transportSID = transport?["sid"] ?? ""
             peerCandidates = transport?.all("candidate") ?? []
         case "session-accept": peerCandidates = transport?.all("candidate") ?? []
@@ -146,6 +143,13 @@ final class Replay {
         default: break
         }
         return payload
+    }
+
+    /// Libervia refuses an offer that lacks one of these.
+    private func refuseLikeLibervia(_ offer: XMLElement) throws {
+        for name in ["size", "desc", "hash-used"] where !offer.descendants.contains(where: { $0.name == name }) {
+            throw Failure("the offer has no \(name)")
+        }
     }
 
     // MARK: What this side says

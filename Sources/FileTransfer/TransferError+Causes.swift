@@ -57,6 +57,7 @@ extension TransferError {
         case .unusableDescription(let what): self = .protocolViolation("the peer signalled \(what)")
         case .noPath(let reasons): self = .noPath(reasons)
         case .peerNotAuthenticated: self = .peerNotAuthenticated(peer)
+        case .noFingerprint: self = .notEncrypted(peer)
         case .unavailable(let why): self = .noPath([why])
         case .noStream: self = .interrupted(byteCount: 0, "the sender is connected but sends nothing")
         }

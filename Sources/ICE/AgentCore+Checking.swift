@@ -163,7 +163,7 @@ extension AgentCore {
     }
 
     /// Why there is no direct path, and with `wantsRelay` why none at all.
-    private func obstacles(wantsRelay: Bool) -> [ICEObstacle] {
+    func obstacles(wantsRelay: Bool) -> [ICEObstacle] {
         var obstacles = gatheringObstacles(wantsDirect: true, wantsRelay: wantsRelay)
         if checking.remoteCandidates.isEmpty {
             obstacles.append(.noRemoteCandidate)

@@ -198,6 +198,13 @@ public final class ICEQUICTransport: TransportMethod {
         return false
     }
 
+    /// What is in the way of UDP and of TCP so far.
+    public func obstacles() async -> [String] {
+        (mayHaveUDP ? await agent.obstacles.map(\.description) : [Self.udpNotAllowed]) + reasonsAgainst(nil)
+    }
+
+    private static let udpNotAllowed = "UDP is not allowed here"
+
     /// Ends the search for paths; the connection that was chosen goes on. Safe to call more than once.
     public func close() {
         direct?.close()
@@ -206,7 +213,7 @@ public final class ICEQUICTransport: TransportMethod {
 
     /// Waits for ICE to find a path, connects QUIC over it, and authenticates the peer.
     func connectOverICE(_ agreement: HandshakeRoles.Agreement) async throws -> QUICOverICE {
-        guard mayHaveUDP else { throw TransportFailure.noPath(["UDP is not allowed here"]) }
+        guard mayHaveUDP else { throw TransportFailure.noPath([Self.udpNotAllowed]) }
         let pair = try await withThrowingTaskGroup(of: ICESelectedPair?.self) { group in
             defer { group.cancelAll() }
             group.addTask { try await self.selectedPair() }

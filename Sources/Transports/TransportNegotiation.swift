@@ -197,7 +197,10 @@ public final class TransportNegotiation: Sendable {
                 throw .unusableDescription("no transport for the content")
             }
             try receive(answer)
-        case .transportInfo(content, let info): try method(for: info)?.receive(info)
+        case .transportInfo(content, let info):
+            // What is said about a path that is there already, or in use, does no harm.
+            guard !state.withLock({ $0.isConnected }) else { break }
+            try method(for: info)?.receive(info)
         case .transportReplaceOffered(content, let transport):
             if state.withLock({ $0.isConnected }) || !signals.put(.offered(transport)) { await reject() }
         case .transportReplaceAccepted(content, let transport): signals.put(.accepted(transport))
@@ -277,7 +280,8 @@ public final class TransportNegotiation: Sendable {
                 current.close()
                 try await fallBack()
             case .offered(let transport):
-                note(["the peer gave \(name(of: state.withLock { $0.namespace })) up"])
+                let obstacles = await current.obstacles()
+                note(obstacles.isEmpty ? ["the peer gave \(name(of: state.withLock { $0.namespace })) up"] : obstacles)
                 current.close()
                 try await answer(transport)
             }

@@ -226,7 +226,7 @@ import XMPP
 
     @Test func answerWithoutFingerprintIsRefused() async throws {
         let pair = try SOCKS5Pair(alice: SOCKS5Pair.tls(ChannelPair.alice), bob: SOCKS5Pair.tls(ChannelPair.bob))
-        await #expect(throws: TransportFailure.unusableDescription("no fingerprint for encryption")) {
+        await #expect(throws: TransportFailure.noFingerprint) {
             try await pair.describe(SOCKS5Pair.Changes(answer: { $0.fingerprint = nil }))
         }
     }

@@ -214,7 +214,7 @@ public final class SOCKS5Transport: TransportMethod {
             if let fingerprint = remote.fingerprint {
                 try state.handshake.receive(fingerprint)
             } else if isOfferer, !state.hasPeerDescription {
-                throw .unusableDescription("no fingerprint for encryption")
+                throw .noFingerprint
             }
         }
         state.hasPeerDescription = true
@@ -297,6 +297,9 @@ public final class SOCKS5Transport: TransportMethod {
     private static func name() -> String {
         (0..<2).map { _ in String(UInt64.random(in: .min ... .max), radix: 36) }.joined()
     }
+
+    /// Why candidates were not used so far.
+    public func obstacles() async -> [String] { state.withLock { $0.obstacles } }
 
     /// Ends the search for a bytestream; the connection that was chosen goes on. Safe to call more than once.
     public func close() {

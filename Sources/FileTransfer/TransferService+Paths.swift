@@ -97,6 +97,12 @@ extension TransferService {
         policy.allowedPaths.contains(.socks5Proxy) ? await proxies.hosts : []
     }
 
+    /// Whether a device is there, and can go on with a file whose path was lost.
+    func canContinue(with device: JID) async -> Bool {
+        let info = try? await client.discover(device, isFresh: true)
+        return info?.has(FileContinuation.namespace) ?? false
+    }
+
     /// Says whether a peer is to be talked to.
     ///
     /// - Throws: what the trust in devices throws, `TransferError.notEncrypted`.

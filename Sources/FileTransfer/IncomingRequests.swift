@@ -204,7 +204,9 @@ public actor IncomingRequests {
         if let continued = file.flatMap(FileContinuation.init),
             let waiting = interruptible[Key(id: continued.sid, peer: key.peer)]
         {
-            if case .enqueued = waiting.continuation.yield(offer) {} else { await offer.session.terminate(Reason(.busy)) }
+            guard case .enqueued = waiting.continuation.yield(offer) else {
+                return await offer.session.terminate(Reason(.busy))
+            }
             return
         }
         guard let description = offer.contents.lazy.compactMap(\.description).first(where: application.covers) else {

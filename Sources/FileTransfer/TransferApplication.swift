@@ -16,11 +16,12 @@ public enum TransferApplication: Sendable, Hashable, CaseIterable {
         }
     }
 
-    /// Whether a description belongs to it.
-    func covers(_ description: ContentDescription) -> Bool {
-        switch (self, description) {
-        case (.file, .fileTransfer), (.stream, .stream): true
-        case (.file, _), (.stream, _): false
+    /// The application that a description belongs to; `nil` when it is none of ours.
+    init?(of description: ContentDescription) {
+        switch description {
+        case .fileTransfer: self = .file
+        case .stream: self = .stream
+        case .unknown: return nil
         }
     }
 }

@@ -38,7 +38,7 @@ public final class IncomingRequest: Sendable {
 
     let origin: Origin
     let service: TransferService
-    private let inbox: IncomingRequests
+    let inbox: IncomingRequests
     private let withdrawal = AsyncStream.makeStream(of: Withdrawal.self)
 
     init(
@@ -92,24 +92,6 @@ public final class IncomingRequest: Sendable {
     /// Whether the offer is not to be accepted, as others than the two devices could read the bytes.
     public var isTooOpen: Bool { service.policy.requiresEncryption && isEndToEndEncrypted == false }
 
-    /// Receives the file, and returns once it is verified and has its name.
-    ///
-    /// - Throws: `TransferError`, `LocalFileError`, `StanzaChannelError`, or `CancellationError`; the peer is told, and
-    ///   what has arrived is kept for another attempt.
-    public func accept(
-        into folder: DestinationFolder, existing: ExistingFile,
-        report: @escaping @Sendable (TransferEvent) -> Void
-    ) async throws -> (TransferSummary, ReceivedFile) {
-        try await accept { offer, prepared in
-            let incoming = try IncomingFile(
-                service: service, offer: offer, folder: folder, existing: existing, started: arrived, report: report)
-            guard incoming.isFile(named: name, byteCount: byteCount) else {
-                throw TransferError.protocolViolation("it starts to send another file than it announced")
-            }
-            return try await incoming.run(prepared)
-        }
-    }
-
     /// Takes the offer, runs `body` in its session, and tells the peer how it failed if it did.
     func accept<Value: Sendable>(
         _ body: (JingleHost.Offer, ICEQUICTransport?) async throws -> Value
@@ -121,9 +103,16 @@ public final class IncomingRequest: Sendable {
         case .offered(let offered): offer = offered
         case .proposed(let id): offer = try await inbox.proceed(id, from: peer)
         }
+        return try await run(offer, await preparation, body)
+    }
+
+    /// Runs `body` in the session of an offer, and tells the peer how it failed if it did.
+    func run<Value: Sendable>(
+        _ offer: JingleHost.Offer, _ prepared: ICEQUICTransport?,
+        _ body: (JingleHost.Offer, ICEQUICTransport?) async throws -> Value
+    ) async throws -> Value {
+        defer { prepared?.close() }
         do {
-            let prepared = await preparation
-            defer { prepared?.close() }
             return try await body(offer, prepared)
         } catch {
             let error = TransferError.cause(of: error, peer: peer)

@@ -11,7 +11,7 @@ public enum TransferApplication: Sendable, Hashable, CaseIterable {
     /// The namespaces by which peers know it, ours to advertise.
     var features: [String] {
         switch self {
-        case .file: [FileDescription.namespace]
+        case .file: [FileDescription.namespace, FileContinuation.namespace]
         case .stream: [ByteStreamDescription.namespace]
         }
     }

@@ -24,6 +24,7 @@ public struct TransferService: Sendable {
     let loop: ICELoop
     let policy: TransferPolicy
     let blocks = BlockPool()
+    let proxies: ServerProxies
 
     /// Puts the parts together; the hosts must be running.
     public init(
@@ -38,6 +39,7 @@ public struct TransferService: Sendable {
         self.trust = trust
         self.loop = loop
         self.policy = policy
+        proxies = ServerProxies(client: client)
     }
 }
 

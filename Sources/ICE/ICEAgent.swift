@@ -102,6 +102,17 @@ public final class ICEAgent: Sendable {
         return taken.map { ICESocket(descriptor: $0.descriptor, remote: $0.remote) }
     }
 
+    /// What is in the way of a path, if none has been found by now; none once the agent is closed.
+    package var obstacles: [ICEObstacle] {
+        get async {
+            await withCheckedContinuation { continuation in
+                core.loop.perform { [core] in
+                    continuation.resume(returning: core.isOpen ? core.obstacles(wantsRelay: true) : [])
+                }
+            }
+        }
+    }
+
     /// Whether a server that was asked has not answered in time; good once gathering is done. Waits for the loop's
     /// thread.
     var isSomebodySilent: Bool { core.loop.performAndWait { [core] in core.isSomebodySilent } }

@@ -107,7 +107,7 @@ enum ErrorReport {
                 hint:
                     "Without --path and --relay-only, on both sides, there are more. sleigh check shows what the server adds.",
                 code: .noPath)
-        case .interrupted(let byteCount, let why):
+        case .interrupted(let byteCount, let why), .pathLost(let byteCount, let why):
             return Failure(
                 "interrupted after \(Format.bytes(UInt64(max(0, byteCount)))): \(printable(why))",
                 hint: again, code: .interruptedTransfer)

@@ -126,7 +126,7 @@ extension Console {
         case .connected(let path, let peer, _):
             detail("Connected to \(printable(peer.description)): \(path)\(path.ends).")
             for reason in path.reasons { detail("  Not a better path: \(printable(reason)).") }
-        case .resumed, .progress, .verifying: break
+        case .pathLost, .resumed, .progress, .verifying: break
         }
     }
 

@@ -34,6 +34,8 @@ public final class IncomingRequest: Sendable {
     /// When the offer came.
     public let arrived: ContinuousClock.Instant
 
+    /// Whether it is a stream in one direction, which no sleigh offers.
+    private let isOneWayStream: Bool
     let origin: Origin
     let service: TransferService
     private let inbox: IncomingRequests
@@ -44,6 +46,7 @@ public final class IncomingRequest: Sendable {
     ) {
         self.peer = peer
         let file: FileDescription? = if case .fileTransfer(let file) = description { file } else { nil }
+        isOneWayStream = description == .oneWayStream
         name = file?.name ?? ""
         byteCount = file?.size
         arrived = .now
@@ -81,12 +84,16 @@ public final class IncomingRequest: Sendable {
 
     /// Whether others than the two devices could read the bytes; `nil` when the offer does not show it yet.
     public var isEndToEndEncrypted: Bool? {
-        guard case .offered(let offer) = origin else { return nil }
+        guard case .offered(let offer) = origin else { return isOneWayStream ? false : nil }
         return offer.contents.contains { $0.transport.map(service.abilities(offering:))?.encryptsBytestreams == true }
     }
 
     /// Whether the offer is not to be accepted, as others than the two devices could read the bytes.
-    public var isTooOpen: Bool { service.policy.requiresEncryption && isEndToEndEncrypted == false }
+    public var isTooOpen: Bool {
+        let policy = service.policy
+        return isEndToEndEncrypted == false
+            && (policy.requiresEncryption || isOneWayStream && !policy.permitsOneWayStreams)
+    }
 
     /// Receives the file, and returns once it is verified and has its name.
     ///

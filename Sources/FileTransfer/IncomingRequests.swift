@@ -156,7 +156,7 @@ public actor IncomingRequests {
             asked.remove(old)
         }
         guard sender(key.peer, mayAsk: invitations.count), let description = invitation.descriptions.first,
-            application.covers(description)
+            application.covers(description), description != .oneWayStream || service.policy.permitsOneWayStreams
         else { return }
         let request = IncomingRequest(
             peer: key.peer, description: description, origin: .proposed(id: key.id), service: service, inbox: self)

@@ -5,7 +5,7 @@ import Jingle
 public enum TransferApplication: Sendable, Hashable, CaseIterable {
     /// A file, from its initiator (XEP-0234).
     case file
-    /// A stream of bytes (Wire/Stream.md).
+    /// A stream of bytes (Wire/Stream.md); with another client only in one direction.
     case stream
 
     /// The namespaces by which peers know it, ours to advertise.
@@ -19,7 +19,7 @@ public enum TransferApplication: Sendable, Hashable, CaseIterable {
     /// Whether a description belongs to it.
     func covers(_ description: ContentDescription) -> Bool {
         switch (self, description) {
-        case (.file, .fileTransfer), (.stream, .stream): true
+        case (.file, .fileTransfer), (.stream, .stream), (.stream, .oneWayStream): true
         case (.file, _), (.stream, _): false
         }
     }

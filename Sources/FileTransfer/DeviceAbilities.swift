@@ -10,7 +10,7 @@ public struct DeviceAbilities: Sendable, Hashable {
     public var hasFileTransfer: Bool
     /// Whether it takes streams in both directions.
     public var hasStreams: Bool
-    /// Whether it is Libervia, which takes streams in one direction and does not say so.
+    /// Whether it says that it is Libervia, which takes streams in one direction and does not say so.
     public var isLibervia: Bool
     /// Whether it can be asked for a file together with the account's other devices (XEP-0353).
     public var takesProposals: Bool

@@ -10,8 +10,8 @@ struct OutgoingSession: Sendable {
     struct Offered: Sendable {
         var session: JingleSessionHandle
         var content: ContentID
-        /// What was offered in the end.
-        var description: ContentDescription
+        /// Whom it was offered to.
+        var peer: TransferService.PeerAbilities
         var negotiation: TransportNegotiation
     }
 
@@ -97,7 +97,7 @@ struct OutgoingSession: Sendable {
         }
         do {
             return try await body(
-                Offered(session: session, content: content, description: description, negotiation: negotiation))
+                Offered(session: session, content: content, peer: abilities, negotiation: negotiation))
         } catch {
             let error = TransferError.cause(of: error, peer: device)
             await session.terminate(Reason(ending: error, tellsPaths: negotiation.peerFingerprint != nil))
@@ -156,6 +156,6 @@ struct OutgoingSession: Sendable {
         }
         return TransferService.PeerAbilities(
             supports: { info.has($0) }, encryptsBytestreams: info.has(BytestreamTLS.namespace),
-            takesOneWayStreams: application == .stream && !abilities.hasStreams)
+            isLibervia: abilities.isLibervia, takesOneWayStreams: application == .stream && !abilities.hasStreams)
     }
 }

@@ -13,6 +13,8 @@ extension TransferService {
         var supports: @Sendable (String) -> Bool
         /// Whether it can encrypt bytestreams, and so must.
         var encryptsBytestreams: Bool
+        /// Whether it is Libervia, which writes hashes in a way of its own.
+        var isLibervia = false
         /// Whether it is to get a stream, and takes only one in one direction.
         var takesOneWayStreams = false
     }

@@ -28,7 +28,7 @@ public struct StreamOpener: Sendable {
             try await StreamSession(
                 service: service, session: offered.session, content: offered.content,
                 negotiation: offered.negotiation, role: .initiator,
-                flow: offered.description == .oneWayStream ? .outgoing : .both, target: .standard, report: report
+                flow: offered.peer.takesOneWayStreams ? .outgoing : .both, target: .standard, report: report
             ).run()
         }
     }

@@ -36,6 +36,8 @@ public final class IncomingRequest: Sendable {
     /// When the offer came.
     public let arrived: ContinuousClock.Instant
 
+    /// Whether it is a stream in one direction, which no sleigh offers.
+    private let isOneWayStream: Bool
     let origin: Origin
     let service: TransferService
     let inbox: IncomingRequests
@@ -48,6 +50,7 @@ public final class IncomingRequest: Sendable {
         self.peer = peer
         self.application = application
         let file: FileDescription? = if case .fileTransfer(let file) = description { file } else { nil }
+        isOneWayStream = description == .oneWayStream
         name = file?.name ?? ""
         byteCount = file?.size
         arrived = .now
@@ -85,12 +88,16 @@ public final class IncomingRequest: Sendable {
 
     /// Whether others than the two devices could read the bytes; `nil` when the offer does not show it yet.
     public var isEndToEndEncrypted: Bool? {
-        guard case .offered(let offer) = origin else { return nil }
+        guard case .offered(let offer) = origin else { return isOneWayStream ? false : nil }
         return offer.contents.contains { $0.transport.map(service.abilities(offering:))?.encryptsBytestreams == true }
     }
 
     /// Whether the offer is not to be accepted, as others than the two devices could read the bytes.
-    public var isTooOpen: Bool { service.policy.requiresEncryption && isEndToEndEncrypted == false }
+    public var isTooOpen: Bool {
+        let policy = service.policy
+        return isEndToEndEncrypted == false
+            && (policy.requiresEncryption || isOneWayStream && !policy.permitsOneWayStreams)
+    }
 
     /// Takes the offer, runs `body` in its session, and tells the peer how it failed if it did.
     func accept<Value: Sendable>(

@@ -181,7 +181,8 @@ public actor IncomingRequests {
             asked.remove(old)
         }
         guard sender(key.peer, mayAsk: invitations.count), let description = invitation.descriptions.first,
-            let application = TransferApplication(of: description), applications.contains(application)
+            let application = TransferApplication(of: description), applications.contains(application),
+            description != .oneWayStream || service.policy.permitsOneWayStreams
         else { return }
         let request = IncomingRequest(
             peer: key.peer, application: application, description: description, origin: .proposed(id: key.id),

@@ -5,7 +5,7 @@ import Jingle
 public enum TransferApplication: Sendable, Hashable, CaseIterable {
     /// A file, from its initiator (XEP-0234).
     case file
-    /// A stream of bytes (Wire/Stream.md).
+    /// A stream of bytes (Wire/Stream.md); with another client only in one direction.
     case stream
 
     /// The namespaces by which peers know it, ours to advertise.
@@ -20,7 +20,7 @@ public enum TransferApplication: Sendable, Hashable, CaseIterable {
     init?(of description: ContentDescription) {
         switch description {
         case .fileTransfer: self = .file
-        case .stream: self = .stream
+        case .stream, .oneWayStream: self = .stream
         case .unknown: return nil
         }
     }

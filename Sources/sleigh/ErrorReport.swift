@@ -124,7 +124,8 @@ enum ErrorReport {
                 "there is no end-to-end encrypted path to \(name(peer))",
                 hint: """
                     With sleigh on both sides there is; if it runs there, somebody between you may be interfering. To send \
-                    to another client without it, name the device: ADDRESS/DEVICE. Nothing was sent or stored.
+                    to another client without it, name the device: ADDRESS/DEVICE\
+                    \(direction == .both ? ", and give --allow-unencrypted" : ""). Nothing was sent or stored.
                     """, code: .insecure)
         case .refusedAsInsecure(let peer, let why):
             return Failure(

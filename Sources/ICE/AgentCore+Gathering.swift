@@ -10,7 +10,7 @@ extension AgentCore {
         var localFamilies: Set<ICEAddress.Family> = []
         var candidates: [LocalCandidate] = []
         /// In libnice's order, one entry an address.
-        var relays: [TURNServer] = []
+        var relays: [(server: TURNServer, address: ICEAddress)] = []
         /// Servers over TCP that are asked only if the same host does not answer over UDP.
         var spareRelays: [TURNServer] = []
         var pendingNames = 0
@@ -144,7 +144,7 @@ extension AgentCore {
             nice_agent_set_relay_info(
                 agent, stream, 1, address.ip, guint(address.port), server.username, server.password, type) != 0
         else { return }
-        gathering.relays.append(server)
+        gathering.relays.append((server, address))
         gathering.isLibraryDone = false
     }
 
@@ -219,10 +219,13 @@ extension AgentCore {
     var isSomebodySilent: Bool { gathering.duration.map { $0 >= Self.silence } ?? true }
 
     private func isAnswering(_ server: TURNServer) -> Bool {
-        gathering.candidates.contains { candidate in
-            guard let index = candidate.relayIndex, gathering.relays.indices.contains(index) else { return false }
-            return gathering.relays[index] == server
-        }
+        gathering.candidates.contains { relay(of: $0)?.server == server }
+    }
+
+    /// The server that gave a relayed candidate.
+    func relay(of candidate: LocalCandidate) -> (server: TURNServer, address: ICEAddress)? {
+        guard let index = candidate.relayIndex, gathering.relays.indices.contains(index) else { return nil }
+        return gathering.relays[index]
     }
 }
 

@@ -5,4 +5,10 @@ public struct ICERelayRoute: Sendable {
     public let socket: ICESocket
     /// Where the server is to relay to.
     public let peer: ICEAddress
+
+    /// Describes a way.
+    package init(socket: ICESocket, peer: ICEAddress) {
+        self.socket = socket
+        self.peer = peer
+    }
 }

@@ -13,7 +13,8 @@ public final class ICESocket: Sendable {
     /// The address the socket is bound to.
     public let local: sockaddr_storage
 
-    init(descriptor: Int32, remote: ICEAddress) {
+    /// Takes ownership of a descriptor.
+    package init(descriptor: Int32, remote: ICEAddress) {
         self.descriptor = descriptor
         self.remote = remote.socketAddress
         var local = sockaddr_storage()

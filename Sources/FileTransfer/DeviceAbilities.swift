@@ -10,6 +10,8 @@ public struct DeviceAbilities: Sendable, Hashable {
     public var hasFileTransfer: Bool
     /// Whether it takes streams in both directions.
     public var hasStreams: Bool
+    /// Whether it takes part in measurements of the path.
+    public var hasBench: Bool
     /// Whether it can be asked for a file together with the account's other devices (XEP-0353).
     public var takesProposals: Bool
     /// The transports it has, by their short names such as `ice-quic`; those not known here are left out.
@@ -33,6 +35,7 @@ public struct DeviceAbilities: Sendable, Hashable {
         hasJingle = info.has(Jingle.namespace)
         hasFileTransfer = info.has(FileDescription.namespace)
         hasStreams = info.has(ByteStreamDescription.namespace)
+        hasBench = info.has(BenchDescription.namespace)
         let known = Self.transportNames.filter { info.has($0.0) }
         transports = known.map(\.1)
         sharedTransports = known.filter { TransferService.features.contains($0.0) }.map(\.1)
@@ -48,6 +51,7 @@ public struct DeviceAbilities: Sendable, Hashable {
         switch application {
         case .file: if !hasFileTransfer { return "it does not receive files by Jingle" }
         case .stream: if !hasStreams { return "no sleigh pipe --listen is running there" }
+        case .bench: if !hasBench { return "no sleigh bench --listen is running there" }
         }
         if sharedTransports.isEmpty {
             return transports.isEmpty

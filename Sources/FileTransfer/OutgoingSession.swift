@@ -21,12 +21,7 @@ struct OutgoingSession: Sendable {
     let report: @Sendable (TransferEvent) -> Void
 
     /// The content's name in the session.
-    private var content: ContentID {
-        switch application {
-        case .file: ContentID(creator: .initiator, name: "file")
-        case .stream: ContentID(creator: .initiator, name: "stream")
-        }
-    }
+    private var content: ContentID { ContentID(creator: .initiator, name: application.contentName) }
 
     /// Offers the session, runs `body` in it, and tells the peer how it failed if it did.
     ///
@@ -109,7 +104,7 @@ struct OutgoingSession: Sendable {
     private func negotiation(
         with device: JID, _ abilities: TransferService.PeerAbilities, _ prepared: ICEQUICTransport?
     ) async throws -> TransportNegotiation {
-        if service.policy.requiresEncryption || application == .stream, !abilities.encryptsBytestreams {
+        if service.policy.requiresEncryption || application.isAlwaysEncrypted, !abilities.encryptsBytestreams {
             throw TransferError.notEncrypted(device)
         }
         let rungs = service.rungs(to: device, abilities, role: .initiator, content: content, prepared: prepared)

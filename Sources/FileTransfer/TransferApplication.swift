@@ -7,20 +7,35 @@ public enum TransferApplication: Sendable, Hashable, CaseIterable {
     case file
     /// A stream of bytes (Wire/Stream.md).
     case stream
+    /// A measurement of the path (Wire/Bench.md).
+    case bench
 
     /// The namespaces by which peers know it, ours to advertise.
     var features: [String] {
         switch self {
         case .file: [FileDescription.namespace]
         case .stream: [ByteStreamDescription.namespace]
+        case .bench: [BenchDescription.namespace]
         }
     }
+
+    /// The name of the content in a session of ours.
+    var contentName: String {
+        switch self {
+        case .file: "file"
+        case .stream: "stream"
+        case .bench: "bench"
+        }
+    }
+
+    /// Whether it is never carried without encryption between the two devices.
+    var isAlwaysEncrypted: Bool { self != .file }
 
     /// Whether a description belongs to it.
     func covers(_ description: ContentDescription) -> Bool {
         switch (self, description) {
-        case (.file, .fileTransfer), (.stream, .stream): true
-        case (.file, _), (.stream, _): false
+        case (.file, .fileTransfer), (.stream, .stream), (.bench, .bench): true
+        case (.file, _), (.stream, _), (.bench, _): false
         }
     }
 }

@@ -42,7 +42,7 @@ package final class Mailbox<Element: Sendable>: Sendable {
     /// Waits for the next element. For one reader at a time.
     ///
     /// - Throws: `CancellationError`.
-    func next() async throws -> Element {
+    package func next() async throws -> Element {
         while true {
             try Task.checkCancellation()
             if let element = state.withLock({ $0.elements.isEmpty ? nil : $0.elements.removeFirst() }) {

@@ -27,6 +27,8 @@ public final class IncomingRequest: Sendable {
 
     /// Who wants to send; a full address.
     public let peer: JID
+    /// What they want.
+    public let application: TransferApplication
     /// The file's name in the peer's words: not safe to print, nor to use as a path. Empty for anything else.
     public let name: String
     /// The file's size in bytes, if the peer gives one.
@@ -40,9 +42,11 @@ public final class IncomingRequest: Sendable {
     private let withdrawal = AsyncStream.makeStream(of: Withdrawal.self)
 
     init(
-        peer: JID, description: ContentDescription, origin: Origin, service: TransferService, inbox: IncomingRequests
+        peer: JID, application: TransferApplication, description: ContentDescription, origin: Origin,
+        service: TransferService, inbox: IncomingRequests
     ) {
         self.peer = peer
+        self.application = application
         let file: FileDescription? = if case .fileTransfer(let file) = description { file } else { nil }
         name = file?.name ?? ""
         byteCount = file?.size

@@ -31,11 +31,13 @@ public enum TransferApplication: Sendable, Hashable, CaseIterable {
     /// Whether it is never carried without encryption between the two devices.
     var isAlwaysEncrypted: Bool { self != .file }
 
-    /// Whether a description belongs to it.
-    func covers(_ description: ContentDescription) -> Bool {
-        switch (self, description) {
-        case (.file, .fileTransfer), (.stream, .stream), (.bench, .bench): true
-        case (.file, _), (.stream, _), (.bench, _): false
+    /// The application that a description belongs to; `nil` when it is none of ours.
+    init?(of description: ContentDescription) {
+        switch description {
+        case .fileTransfer: self = .file
+        case .stream: self = .stream
+        case .bench: self = .bench
+        case .unknown: return nil
         }
     }
 }

@@ -89,7 +89,7 @@ struct PipeCommand: SleighCommand {
         let loop = try ICELoop()
         let connection = try await Connection.open(
             account, device: device, resource: device.resourceForOneRun, loop: loop, policy: paths.policy,
-            application: .stream, console: console)
+            applications: [.stream], console: console)
         do {
             let opener = StreamOpener(service: connection.service) { console.take($0) }
             console.complete(try await opener.open(to: peer))
@@ -107,7 +107,7 @@ struct PipeCommand: SleighCommand {
         }
         let service = Listening(
             account: try options.resolve(), device: try Device.load(), resource: listening.resource,
-            application: .stream, paths: paths.policy, acceptance: acceptance, isOnce: once || target == .standard,
+            applications: [.stream], paths: paths.policy, acceptance: acceptance, isOnce: once || target == .standard,
             announcement: "Connections go to \(printable(target.description)).", console: console)
         try await service.run { request in
             console.complete(try await request.accept(joining: target) { console.take($0) })

@@ -128,7 +128,7 @@ struct BenchCommand: SleighCommand {
         let loop = try ICELoop()
         let connection = try await Connection.open(
             account, device: device, resource: device.resourceForOneRun, loop: loop, policy: paths.policy,
-            application: .bench, console: console)
+            applications: [.bench], console: console)
         var benchOptions = BenchOptions()
         if let time { benchOptions.duration = .seconds(time) }
         benchOptions.byteCount = size?.byteCount
@@ -174,7 +174,7 @@ struct BenchCommand: SleighCommand {
         }
         let service = Listening(
             account: try options.resolve(), device: try Device.load(), resource: listening.resource,
-            application: .bench, paths: paths.policy, acceptance: acceptance.remembering(), isOnce: once,
+            applications: [.bench], paths: paths.policy, acceptance: acceptance.remembering(), isOnce: once,
             announcement: "What comes is thrown away.", console: console)
         let gate = Gate()
         try await service.run { request in

@@ -86,6 +86,17 @@ public final class IncomingRequest: Sendable {
         }
     }
 
+    /// Tells the peer that we cannot take it now.
+    ///
+    /// - Parameter why: as part of a sentence.
+    public func declineAsBusy(_ why: String) async {
+        let reason = Reason(.busy, text: why)
+        switch origin {
+        case .proposed(let id): await inbox.reject(id, from: peer, reason)
+        case .offered(let offer): await offer.session.terminate(reason)
+        }
+    }
+
     /// Whether others than the two devices could read the bytes; `nil` when the offer does not show it yet.
     public var isEndToEndEncrypted: Bool? {
         guard case .offered(let offer) = origin else { return isOneWayStream ? false : nil }

@@ -97,8 +97,8 @@ public actor IncomingRequests {
         await answer(Key(id: id, peer: peer)) { $0.ring() }
     }
 
-    func reject(_ id: String, from peer: JID) async {
-        await answer(Key(id: id, peer: peer)) { $0.reject() }
+    func reject(_ id: String, from peer: JID, _ reason: Reason = Reason(.busy)) async {
+        await answer(Key(id: id, peer: peer)) { $0.reject(reason) }
     }
 
     /// Takes the session on this device and waits for the peer to start it.

@@ -16,6 +16,15 @@ public struct TransferService: Sendable {
         return features.filter { !others.contains($0) }
     }
 
+    /// The same with other paths.
+    public func permitting(_ paths: AllowedPaths) -> TransferService {
+        var policy = policy
+        policy.allowedPaths = paths
+        return TransferService(
+            client: client, host: host, inBand: inBand, certificate: certificate, trust: trust, loop: loop,
+            policy: policy)
+    }
+
     let client: XMPPClient
     let host: JingleHost
     let inBand: InBandHost

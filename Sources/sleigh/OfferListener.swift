@@ -86,7 +86,7 @@ struct OfferListener {
                     try Task.checkCancellation()
                     if isOnce { throw error }
                     console.fail(
-                        ErrorReport.failure(for: error, direction: request.application == .file ? .in : .both),
+                        ErrorReport.failure(for: error, direction: request.application.direction),
                         peer: request.peer,
                         name: request.name.isEmpty ? nil : request.name)
                 }
@@ -146,6 +146,17 @@ struct OfferListener {
         )
         await request.decline()
         return .notWanted
+    }
+}
+
+extension TransferApplication {
+    /// Which way its bytes go, seen from whoever takes the offer.
+    fileprivate var direction: TransferProgress.Direction {
+        switch self {
+        case .file: .in
+        case .stream: .both
+        case .bench: .measured
+        }
     }
 }
 

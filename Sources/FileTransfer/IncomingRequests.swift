@@ -19,7 +19,7 @@ public actor IncomingRequests {
     private static let invitationLifetime = Duration.seconds(600)
 
     private let service: TransferService
-    private let application: TransferApplication
+    private let applications: Set<TransferApplication>
     private let incoming: AsyncStream<IncomingRequest>.Continuation
     private var invitations: [Key: Entry] = [:]
     /// The proposals on which the user is asked, or was.
@@ -43,11 +43,11 @@ public actor IncomingRequests {
         var request: IncomingRequest
     }
 
-    /// Creates an inbox for one application; proposals of others are left to the account's other devices, and sessions
+    /// Creates an inbox for some applications; proposals of others are left to the account's other devices, and sessions
     /// refused.
-    public init(service: TransferService, application: TransferApplication) {
+    public init(service: TransferService, applications: Set<TransferApplication>) {
         self.service = service
-        self.application = application
+        self.applications = applications
         (requests, incoming) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.invitationLimit))
     }
 
@@ -97,8 +97,8 @@ public actor IncomingRequests {
         await answer(Key(id: id, peer: peer)) { $0.ring() }
     }
 
-    func reject(_ id: String, from peer: JID) async {
-        await answer(Key(id: id, peer: peer)) { $0.reject() }
+    func reject(_ id: String, from peer: JID, _ reason: Reason = Reason(.busy)) async {
+        await answer(Key(id: id, peer: peer)) { $0.reject(reason) }
     }
 
     /// Takes the session on this device and waits for the peer to start it.
@@ -181,10 +181,12 @@ public actor IncomingRequests {
             asked.remove(old)
         }
         guard sender(key.peer, mayAsk: invitations.count), let description = invitation.descriptions.first,
-            application.covers(description)
+            let application = TransferApplication(of: description), applications.contains(application),
+            description != .oneWayStream || service.policy.permitsOneWayStreams
         else { return }
         let request = IncomingRequest(
-            peer: key.peer, description: description, origin: .proposed(id: key.id), service: service, inbox: self)
+            peer: key.peer, application: application, description: description, origin: .proposed(id: key.id),
+            service: service, inbox: self)
         invitations[key] = Entry(invitation: invitation, request: request)
         if case .dropped = incoming.yield(request) { invitations[key] = nil }
     }
@@ -209,12 +211,16 @@ public actor IncomingRequests {
             }
             return
         }
-        guard let description = offer.contents.lazy.compactMap(\.description).first(where: application.covers) else {
+        let known = offer.contents.lazy.compactMap(\.description).compactMap { description in
+            TransferApplication(of: description).map { ($0, description) }
+        }
+        guard let (application, description) = known.first(where: { applications.contains($0.0) }) else {
             await offer.session.terminate(Reason(.unsupportedApplications))
             return
         }
         let request = IncomingRequest(
-            peer: offer.session.peer, description: description, origin: .offered(offer), service: service, inbox: self)
+            peer: offer.session.peer, application: application, description: description, origin: .offered(offer),
+            service: service, inbox: self)
         if case .dropped = incoming.yield(request) { await offer.session.terminate(Reason(.busy)) }
     }
 }

@@ -18,6 +18,7 @@ struct OutgoingFile: Sendable {
     let service: TransferService
     let session: JingleSessionHandle
     let content: ContentID
+    let peer: TransferService.PeerAbilities
     let negotiation: TransportNegotiation
     let source: FileSource
     let record: TransferRecord
@@ -35,6 +36,7 @@ struct OutgoingFile: Sendable {
         self.service = service
         session = offered.session
         content = offered.content
+        peer = offered.peer
         negotiation = offered.negotiation
         self.source = source
         self.record = record
@@ -129,11 +131,15 @@ struct OutgoingFile: Sendable {
         record.connect(session.id, negotiation.peerFingerprint, connection.path, from: range.offset)
         record.begin(at: .now)
         let digest = try await copy(range, over: connection)
+        // What another client does before it confirms the file, if anything, is not known.
+        let delivered = ContinuousClock.now
         report(.verifying)
         try await confirm(digest, over: connection)
+        let isConfirmedBySleigh = connection.path.isEndToEndEncrypted
         let summary = record.summary(
-            name: source.name, peer: session.peer, byteCount: source.byteCount, sha256: hexadecimal(digest),
-            isVerified: connection.path.isEndToEndEncrypted, path: connection.path)
+            name: source.name, peer: session.peer, byteCount: source.byteCount,
+            end: isConfirmedBySleigh ? .now : delivered, sha256: hexadecimal(digest), isVerified: isConfirmedBySleigh,
+            path: connection.path)
         await connection.close()
         await session.terminate(Reason(.success))
         return summary
@@ -169,7 +175,9 @@ struct OutgoingFile: Sendable {
     /// takes, for as long as it is there.
     private func confirm(_ digest: [UInt8], over connection: any PeerConnection) async throws {
         var file = FileDescription()
-        file.hashes = [Hash(.sha256, value: digest)].compactMap { $0 }
+        if let hash = Hash(.sha256, value: digest) {
+            if peer.isLibervia { file.extensions = [hash.liberviaElement] } else { file.hashes = [hash] }
+        }
         // It fails when the session is over, of which `follow` tells the reason.
         try? await session.sendInfo(.checksum(SessionInfo.ContentReference(content), file))
         try await withThrowingTaskGroup(of: Bool.self) { group in

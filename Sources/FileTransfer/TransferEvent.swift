@@ -33,7 +33,7 @@ public struct TransferSummary: Sendable {
     public var byteCount: Int64
     /// The bytes that travelled now; fewer than ``byteCount`` after a resumption.
     public var transferredByteCount: Int64
-    /// The time from the first byte to the verified end.
+    /// The time from the first byte to the verified end; to another client, to the last byte's arrival there.
     public var duration: Duration
     /// The time from the start of the command's work on this file to its first byte.
     public var timeToFirstByte: Duration

@@ -116,16 +116,17 @@ final class TransferRecord: Sendable {
 
     // MARK: The end
 
-    /// What the finished transfer amounted to.
+    /// What the transfer that was finished at `end` amounted to.
     func summary(
-        name: String, peer: JID, byteCount: UInt64, sha256: String, isVerified: Bool, path: PathReport
+        name: String, peer: JID, byteCount: UInt64, end: ContinuousClock.Instant = .now, sha256: String,
+        isVerified: Bool, path: PathReport
     ) -> TransferSummary {
-        let (firstByte, offset, reasons) = state.withLock { ($0.firstByte ?? .now, $0.firstOffset ?? 0, $0.reasons) }
+        let (firstByte, offset, reasons) = state.withLock { ($0.firstByte ?? end, $0.firstOffset ?? 0, $0.reasons) }
         var path = path
         path.reasons.insert(contentsOf: reasons, at: 0)
         return TransferSummary(
             name: name, peer: peer, byteCount: Int64(byteCount),
-            transferredByteCount: Int64(byteCount) - Int64(offset), duration: .now - firstByte,
+            transferredByteCount: Int64(byteCount) - Int64(offset), duration: end - firstByte,
             timeToFirstByte: firstByte - started, sha256: sha256, isVerified: isVerified, path: path)
     }
 }

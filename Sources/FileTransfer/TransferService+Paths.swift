@@ -13,6 +13,10 @@ extension TransferService {
         var supports: @Sendable (String) -> Bool
         /// Whether it can encrypt bytestreams, and so must.
         var encryptsBytestreams: Bool
+        /// Whether it is Libervia, which writes hashes in a way of its own.
+        var isLibervia = false
+        /// Whether it is to get a stream, and takes only one in one direction.
+        var takesOneWayStreams = false
     }
 
     /// Starts to look for ICE-QUIC paths, with the servers that the account's server offers right now.

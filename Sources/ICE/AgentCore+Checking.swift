@@ -1,4 +1,5 @@
 internal import CNice
+internal import Glibc
 
 extension AgentCore {
     /// What is known of the peer and the checks; on the loop's thread.
@@ -141,12 +142,32 @@ extension AgentCore {
         emit(.failed(obstacles(wantsRelay: true)))
     }
 
-    private func currentPair() -> ICESelectedPair? {
+    /// What libnice has selected.
+    private func selectedCandidates() -> (ours: LocalCandidate, theirs: ICECandidate)? {
         var local: UnsafeMutablePointer<NiceCandidate>?
         var remote: UnsafeMutablePointer<NiceCandidate>?
         guard nice_agent_get_selected_pair(agent, stream, 1, &local, &remote) != 0, let local, let remote,
             let ours = LocalCandidate(local), let theirs = ICECandidate(UnsafePointer(remote))
         else { return nil }
+        return (ours, theirs)
+    }
+
+    /// How the selected pair's bytes travel to our TURN server; `nil` unless that is over UDP, and final.
+    func relayRoute() -> (descriptor: Int32, server: ICEAddress, peer: ICEAddress)? {
+        guard isOpen, state == .ready, let (ours, theirs) = selectedCandidates(), let base = ours.base,
+            let (server, address) = relay(of: ours), server.transport == .udp
+        else { return nil }
+        var name = base.socketAddress
+        let descriptor = withUnsafeBytes(of: &name) { bytes in
+            cnice_duplicate_socket(agent, stream, bytes.bindMemory(to: sockaddr.self).baseAddress) {
+                fcntl($0, F_DUPFD_CLOEXEC, 3)
+            }
+        }
+        return descriptor < 0 ? nil : (descriptor, address, theirs.address)
+    }
+
+    private func currentPair() -> ICESelectedPair? {
+        guard let (ours, theirs) = selectedCandidates() else { return nil }
         // A relayed address that we heard from before it was signalled counts as reflexive until then.
         let signalled = checking.remoteCandidates.first { $0.address == theirs.address }
         let isTheirs = (signalled ?? theirs).kind == .relayed

@@ -18,6 +18,7 @@ public enum Jingle {
         FileDescription.namespace,
         FileContinuation.namespace,
         ByteStreamDescription.namespace,
+        BenchDescription.namespace,
         ICEQUICTransportDescription.namespace,
         SOCKS5TransportDescription.namespace,
         SOCKS5Bytestream.namespace,

@@ -23,12 +23,14 @@ extension EndToEnd {
             // The host on the public network can be dialled, and is near.
             PathCase(topology: .oneNAT, path: "direct tcp"),
             PathCase(topology: .twoNATs, path: "direct udp", obstacles: ["TCP"]),
+            // A relay that refuses us is not needed.
+            PathCase(topology: .twoNATs, server: ["--wrong-turn-secret"], path: "direct udp", obstacles: ["TCP"]),
             PathCase(topology: .symmetric, path: "relay turn-udp", obstacles: ["no direct packet got through"]),
             PathCase(topology: .udpBlocked, path: "relay turn-tcp", obstacles: ["STUN"]),
             PathCase(topology: .udpBlockedOnBothSides, path: "relay turn-tcp", obstacles: ["STUN"]),
             PathCase(
                 topology: .symmetric, server: ["--components", "--wrong-turn-secret"], path: "socks5 proxy",
-                obstacles: ["no relay from 192.0.2.2:3478"]),
+                obstacles: ["no relay from 192.0.2.2:3478 over UDP: the server refuses our user name and password"]),
             PathCase(
                 topology: .xmppOnly, server: ["--components"], path: "in-band",
                 obstacles: ["STUN", "no relay from 192.0.2.2:3478", "SOCKS5: neither"]),

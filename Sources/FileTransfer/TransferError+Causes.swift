@@ -28,10 +28,10 @@ extension TransferError {
             case .securityError: self = .refusedAsInsecure(peer, reason?.text)
             case .unsupportedApplications, .unsupportedTransports, .incompatibleParameters:
                 self = .peerUnable(peer, reason?.text ?? "it cannot use what was offered")
-            case .failedTransport:
+            case .failedTransport where !isConnected:
                 self = .noPath((reason?.text ?? "the peer found none").split(separator: ";").map(\.trimmedAtStart))
             case .gone where !isConnected: self = .peerOffline(peer)
-            case .connectivityError:
+            case .connectivityError, .failedTransport:
                 self = .interrupted(byteCount: byteCount, reason?.text ?? "the peer lost the connection")
             case .success, .gone, .timeout, .expired, .alternativeSession, nil:
                 self = .interrupted(byteCount: byteCount, reason?.text ?? "the peer ended the session")

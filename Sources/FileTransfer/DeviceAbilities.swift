@@ -12,6 +12,8 @@ public struct DeviceAbilities: Sendable, Hashable {
     public var hasStreams: Bool
     /// Whether it says that it is Libervia, which takes streams in one direction and does not say so.
     public var isLibervia: Bool
+    /// Whether it takes part in measurements of the path.
+    public var hasBench: Bool
     /// Whether it can be asked for a file together with the account's other devices (XEP-0353).
     public var takesProposals: Bool
     /// The transports it has, by their short names such as `ice-quic`; those not known here are left out.
@@ -36,6 +38,7 @@ public struct DeviceAbilities: Sendable, Hashable {
         hasFileTransfer = info.has(FileDescription.namespace)
         hasStreams = info.has(ByteStreamDescription.namespace)
         isLibervia = info.identities.contains { $0.category == "client" && $0.name == "Libervia" }
+        hasBench = info.has(BenchDescription.namespace)
         let known = Self.transportNames.filter { info.has($0.0) }
         transports = known.map(\.1)
         sharedTransports = known.filter { TransferService.features.contains($0.0) }.map(\.1)
@@ -59,6 +62,7 @@ public struct DeviceAbilities: Sendable, Hashable {
                 return "it is Libervia, which takes streams in one direction and not end-to-end encrypted:"
                     + " only with --allow-unencrypted"
             }
+        case .bench: if !hasBench { return "no sleigh bench --listen is running there" }
         }
         if sharedTransports.isEmpty {
             return transports.isEmpty

@@ -23,12 +23,7 @@ struct OutgoingSession: Sendable {
     let report: @Sendable (TransferEvent) -> Void
 
     /// The content's name in the session.
-    private var content: ContentID {
-        switch application {
-        case .file: ContentID(creator: .initiator, name: "file")
-        case .stream: ContentID(creator: .initiator, name: "stream")
-        }
-    }
+    private var content: ContentID { ContentID(creator: .initiator, name: application.contentName) }
 
     /// Offers the session, runs `body` in it, and tells the peer how it failed if it did.
     ///
@@ -114,7 +109,7 @@ struct OutgoingSession: Sendable {
     private func negotiation(
         with device: JID, _ abilities: TransferService.PeerAbilities, _ prepared: ICEQUICTransport?
     ) async throws -> TransportNegotiation {
-        let mayBeOpen = application != .stream || abilities.takesOneWayStreams
+        let mayBeOpen = !application.isAlwaysEncrypted || abilities.takesOneWayStreams
         if service.policy.requiresEncryption || !mayBeOpen, !abilities.encryptsBytestreams {
             throw TransferError.notEncrypted(device)
         }

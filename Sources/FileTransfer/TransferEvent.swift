@@ -13,6 +13,8 @@ public enum TransferEvent: Sendable {
     /// A path is there and the peer has proved to own the fingerprint that was signalled; `nil` when there is no encryption
     /// between the devices.
     case connected(PathReport, peer: JID, fingerprint: Fingerprint?)
+    /// The path is lost, and why; another is being sought.
+    case pathLost(String)
     /// The transfer goes on where an earlier one stopped.
     case resumed(atByte: Int64)
     /// So many bytes of the file are with the receiver, those of earlier attempts included, and they travel that path.

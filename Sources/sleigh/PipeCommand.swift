@@ -105,7 +105,7 @@ struct PipeCommand: SleighCommand {
         let loop = try ICELoop()
         let connection = try await Connection.open(
             account, device: device, resource: device.resourceForOneRun, loop: loop, policy: policy,
-            application: .stream, console: console)
+            applications: [.stream], console: console)
         do {
             let opener = StreamOpener(service: connection.service) { console.take($0) }
             console.complete(try await opener.open(to: peer))
@@ -123,7 +123,7 @@ struct PipeCommand: SleighCommand {
         }
         let service = Listening(
             account: try options.resolve(), device: try Device.load(), resource: listening.resource,
-            application: .stream, paths: policy, acceptance: acceptance, isOnce: once || target == .standard,
+            applications: [.stream], paths: policy, acceptance: acceptance, isOnce: once || target == .standard,
             announcement: "Connections go to \(printable(target.description)).", console: console)
         try await service.run { request in
             console.complete(try await request.accept(joining: target) { console.take($0) })
@@ -149,7 +149,7 @@ extension Console {
                     """)
             }
             for reason in path.reasons { detail("  Not a better path: \(printable(reason)).") }
-        case .resumed, .progress, .verifying: break
+        case .pathLost, .resumed, .progress, .verifying: break
         }
     }
 

@@ -178,6 +178,7 @@ extension AgentCore {
     func handle(_ candidate: LocalCandidate) {
         guard isOpen else { return }
         gathering.candidates.append(candidate)
+        checking.lastNews = .now
         emit(.candidate(candidate.candidate))
     }
 

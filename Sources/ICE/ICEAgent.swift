@@ -102,6 +102,17 @@ public final class ICEAgent: Sendable {
         return taken.map { ICESocket(descriptor: $0.descriptor, remote: $0.remote) }
     }
 
+    /// What is in the way of a path, if none has been found by now; none once the agent is closed.
+    package var obstacles: [ICEObstacle] {
+        get async {
+            await withCheckedContinuation { continuation in
+                core.loop.perform { [core] in
+                    continuation.resume(returning: core.isOpen ? core.obstacles(wantsRelay: true) : [])
+                }
+            }
+        }
+    }
+
     /// How the datagrams of the selected pair travel to our TURN server and back, for whoever wants to send and receive
     /// them without the agent, which goes on looking after the relayed address. Waits for the loop's thread.
     ///

@@ -9,6 +9,8 @@ struct EstablishedConnection: PeerConnection {
         return path
     }
 
+    var statistics: CarrierStatistics { base.statistics }
+
     func openStream(contentName: String) async throws -> any ByteStream {
         try await base.openStream(contentName: contentName)
     }

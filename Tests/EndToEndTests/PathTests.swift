@@ -59,6 +59,14 @@ extension EndToEnd {
             }
         }
 
+        /// Checks get lost, and their answers come late: that is no dead path.
+        @Test func slowAndLossyLinkIsStillTaken() async throws {
+            let link = ["--delay-ms", "150", "--rate-mbit", "50", "--loss", "5"]
+            try await World.with(.link, link: link) { world in
+                try await world.expectTransfer(over: "direct udp", byteCount: 1 << 20)
+            }
+        }
+
         /// A round trip that is long for TCP is no reason to relay.
         @Test func longLinkWithoutUDPIsLeftToTCP() async throws {
             try await World.with(.link, link: ["--delay-ms", "20", "--rate-mbit", "200"]) { world in

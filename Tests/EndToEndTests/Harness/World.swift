@@ -128,6 +128,11 @@ struct World {
 // MARK: - sleigh
 
 extension World {
+    /// The program under test.
+    var sleighBinary: String {
+        ProcessInfo.processInfo.environment["SLEIGH_BINARY"] ?? Self.productsFolder.appending(path: "sleigh").path
+    }
+
     /// Starts sleigh on a host, with a home and a state folder for each account.
     ///
     /// - Parameters:
@@ -138,9 +143,6 @@ extension World {
         _ command: String, _ arguments: [String], on host: Host, as account: String?, trusting: Bool = true,
         before: [String] = [], at terminal: PseudoTerminal? = nil
     ) throws -> Program {
-        let binary =
-            ProcessInfo.processInfo.environment["SLEIGH_BINARY"]
-            ?? Self.productsFolder.appending(path: "sleigh").path
         let home = home(of: account, on: host)
         try FileManager.default.createDirectory(at: home, withIntermediateDirectories: true)
         var environment = [
@@ -153,7 +155,7 @@ extension World {
             environment["SLEIGH_PASSWORD_FILE"] = folder.appending(path: "\(account).password").path
         }
         return try Program(
-            ["ip", "netns", "exec", prefix + host.rawValue] + before + [binary, command] + arguments,
+            ["ip", "netns", "exec", prefix + host.rawValue] + before + [sleighBinary, command] + arguments,
             named: "\(command)-\(host)-\(UUID().uuidString)", environment: environment, folder: folder,
             terminal: terminal)
     }

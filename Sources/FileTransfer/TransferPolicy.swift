@@ -1,3 +1,4 @@
+public import Jingle
 public import Transports
 
 /// What the user permits a transfer.
@@ -6,6 +7,8 @@ public struct TransferPolicy: Sendable, Hashable {
     public var allowedPaths = AllowedPaths.all
     /// Whether a path on which others than the two devices can read the bytes is refused.
     public var requiresEncryption = false
+    /// The most that this side sends on a connection, and takes; the peer is asked to send no more.
+    public var limit: RateLimit?
 
     /// Permits everything.
     public init() {}

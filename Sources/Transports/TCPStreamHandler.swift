@@ -14,6 +14,8 @@ package final class TCPStreamHandler: ChannelDuplexHandler {
     enum Request: Sendable {
         /// The stream has work.
         case work
+        /// Send no faster than that; `nil` for as fast as the socket takes it.
+        case limit(bytesPerSecond: UInt64?)
         /// End our direction after what was written, then the connection.
         case close
     }
@@ -108,6 +110,10 @@ package final class TCPStreamHandler: ChannelDuplexHandler {
             case .over: break
             }
         case Request.work: if case .open(let open) = phase { work(open, context) }
+        case Request.limit(let bytesPerSecond):
+            guard case .open(let open) = phase else { return }
+            open.sender.limit(bytesPerSecond: bytesPerSecond)
+            pump(open, context)
         case Request.close: close(context)
         default: context.fireUserInboundEventTriggered(event)
         }
@@ -172,6 +178,8 @@ package final class TCPStreamHandler: ChannelDuplexHandler {
             minimumRoundTripTime: TCPSocket(context).state?.minimumRoundTripTime ?? .seconds(Int64.max))
         let stream = BufferedByteStream(id: 0, carrier: link, highWater: TCPLink.highWater)
         let sender = TCPSender(codec: codec, stream: stream, link: link, context: context) { [unowned self] in
+            if case .open(let open) = phase { pump(open, context) }
+        } onEnd: { [unowned self] in
             closeIfOver(context)
         }
         let receiver = TCPReceiver(codec: codec, stream: stream, pool: setup.pool)

@@ -126,6 +126,7 @@ extension Console {
         case .connected(let path, let peer, _):
             detail("Connected to \(printable(peer.description)): \(path)\(path.ends).")
             for reason in path.reasons { detail("  Not a better path: \(printable(reason)).") }
+            for sentence in path.limits.sentences(.both) { detail(sentence) }
         case .resumed, .progress, .verifying: break
         }
     }

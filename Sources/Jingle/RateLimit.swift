@@ -18,6 +18,7 @@ public struct RateLimit: Sendable, Hashable, Comparable {
         self.bytesPerSecond = bytesPerSecond
     }
 
+    /// Whether less may be sent.
     public static func < (left: RateLimit, right: RateLimit) -> Bool { left.bytesPerSecond < right.bytesPerSecond }
 
     /// Reads a `<limit/>` element.

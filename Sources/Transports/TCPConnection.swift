@@ -58,7 +58,9 @@ package final class TCPConnection: PeerConnection {
         return (name, TCPStream(stream: stream, link: link, connection: self))
     }
 
-    package func limitSending(to limit: RateLimit?) async { link.request(.limit(bytesPerSecond: limit?.bytesPerSecond)) }
+    package func limitSending(to limit: RateLimit?) async {
+        link.request(.limit(bytesPerSecond: limit?.bytesPerSecond))
+    }
 
     /// A code other than 0 aborts the connection; TCP does not carry it.
     package func close(code: UInt64) async {

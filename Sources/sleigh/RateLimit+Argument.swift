@@ -32,7 +32,8 @@ extension RateLimit {
         } else if unit.hasSuffix("B") {
             unit = unit.dropLast()
         } else if unit.hasSuffix("b") {
-            throw ValidationError("\(name) may mean bits or bytes. Write \(unit.dropLast())bit or \(unit.dropLast())B.")
+            let rest = printable("\(digits)\(unit.dropLast())")
+            throw ValidationError("\(name) may mean bits or bytes. Write \(rest)bit or \(rest)B.")
         }
         guard let factor = factors[unit.lowercased()] else { throw notUnderstood }
         let bytesPerSecond = (number * factor / divisor).rounded()

@@ -222,7 +222,7 @@ extension World {
     /// Starts `sleigh pipe --listen` as bob on host b, and waits until it is ready.
     ///
     /// - Parameter script: bash that runs `"$@"`.
-    fileprivate func pipeListener(
+    func pipeListener(
         _ arguments: [String] = [], script: String = "exec \"$@\" </dev/null",
         accepting: [String] = ["--yes"]
     ) async throws -> Program {
@@ -234,7 +234,7 @@ extension World {
     }
 
     /// Starts `sleigh pipe` to bob, as alice on host a unless told otherwise.
-    fileprivate func pipe(
+    func pipe(
         _ arguments: [String] = [], script: String, as account: String = "alice"
     ) throws -> Program {
         try sleigh(

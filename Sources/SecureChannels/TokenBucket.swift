@@ -13,7 +13,8 @@ package struct TokenBucket: Sendable {
     private let capacity: Double
     private var level: Double
     private var time: UInt64
-    private var isOpen = true
+    /// What is left of the portion that goes now. It does not grow while it goes, or there would be drops without end.
+    private var portion = 0.0
 
     /// Begins with one portion.
     ///
@@ -36,12 +37,15 @@ package struct TokenBucket: Sendable {
             time = now
         }
         // Half a byte less, since a wait is rounded to nanoseconds.
-        isOpen = level >= (isOpen ? 1 : portionByteCount - 0.5)
-        return isOpen ? Int(level.rounded()) : 0
+        if portion < 1, level >= portionByteCount - 0.5 { portion = level }
+        return portion < 1 ? 0 : Int(portion.rounded())
     }
 
     /// Notes that bytes go; they may be more than were allowed.
-    package mutating func take(_ byteCount: Int) { level -= Double(byteCount) }
+    package mutating func take(_ byteCount: Int) {
+        level -= Double(byteCount)
+        portion -= Double(byteCount)
+    }
 
     /// When the next portion may go, once nothing may.
     package var due: UInt64 {

@@ -4,9 +4,9 @@ import Testing
 
 /// A limit on what the streams of a QUIC connection send, on a link with a clock of its own.
 @Suite struct QUICLimitTests {
-    /// Connects, and begins to send far more than there will be time for.
+    /// Connects, and begins to send more than there will be time for.
     private func link(
-        _ condition: QUICLink.Condition = .init(), limit: UInt64?, streamCount: Int = 1, byteCount: Int = 60_000_000
+        _ condition: QUICLink.Condition = .init(), limit: UInt64?, streamCount: Int = 1, byteCount: Int
     ) throws -> QUICLink {
         let link = try QUICLink(condition)
         try #require(link.establish())
@@ -27,28 +27,36 @@ import Testing
             (1_000_000, .init(delay: 50_000_000, loss: 0.01), 20), (2_000_000, .init(delay: 500_000), 10),
         ] as [(UInt64, QUICLink.Condition, UInt64)])
     func bytesComeAtTheLimit(limit: UInt64, condition: QUICLink.Condition, seconds: UInt64) throws {
-        let link = try link(condition, limit: limit)
+        let link = try link(condition, limit: limit, byteCount: Int(limit * (seconds + 2)))
+        // Until the congestion window is large enough.
+        link.run(seconds: 1)
+        let before = receivedByteCount(link)
         link.run(seconds: Double(seconds))
-        let rate = Double(receivedByteCount(link)) / Double(seconds)
+        let rate = Double(receivedByteCount(link) - before) / Double(seconds)
         print("QUIC LIMIT \(limit) B/s: \(rate) B/s, delay \(condition.delay / 1_000_000) ms, loss \(condition.loss)")
         #expect(abs(rate / Double(limit) - 1) < 0.05, "\(rate)")
     }
 
-    /// It is a flow: within each tenth of a second there is about a tenth of what comes in a second.
+    /// It is a flow: within each tenth of a second there is about a tenth of what comes in a second, but where BBR measures
+    /// the round trip.
     @Test func bytesComeEvenly() throws {
-        let link = try link(limit: 2_000_000)
+        let link = try link(limit: 2_000_000, byteCount: 14_000_000)
         link.run(seconds: 1)
         var before = receivedByteCount(link)
+        var unevenCount = 0
         for _ in 0..<50 {
             link.run(seconds: 0.1)
             let byteCount = receivedByteCount(link) - before
             before += byteCount
-            #expect((180_000...220_000).contains(byteCount), "\(byteCount)")
+            // What may be made up for is 50 ms worth.
+            #expect(byteCount < 320_000)
+            if !(180_000...220_000).contains(byteCount) { unevenCount += 1 }
         }
+        #expect(unevenCount <= 6)
     }
 
     @Test func streamsShareTheLimit() throws {
-        let link = try link(limit: 1_000_000, streamCount: 5)
+        let link = try link(limit: 1_000_000, streamCount: 5, byteCount: 15_000_000)
         link.run(seconds: 10)
         let counts = link.server.received.values.map(\.count)
         #expect(counts.count == 5)
@@ -58,20 +66,22 @@ import Testing
 
     /// The peer's direction has nothing to do with it: neither its data nor our acknowledgements wait.
     @Test func otherDirectionIsNotHeldBack() throws {
-        let link = try link(limit: 10_000)
+        let link = try link(limit: 10_000, byteCount: 1_000_000)
         let stream = try #require(link.server.connection.openStream())
-        let content = pattern(10_000_000)
+        let content = pattern(2_500_000)
         link.server.write(content, to: stream)
         let start = link.now
         #expect(link.run(seconds: 10) { link.client.received[stream.id]?.count == content.count })
         // The link takes 25 MB a second.
-        #expect(link.now - start < 1_500_000_000)
+        #expect(link.now - start < 600_000_000)
         #expect(link.server.received.values.allSatisfy { $0.count < 40_000 })
     }
 
     /// A limit may come, change and go while bytes are on their way.
     @Test func limitMayChange() throws {
-        let link = try link(limit: nil)
+        var condition = QUICLink.Condition()
+        condition.rate = 5_000_000
+        let link = try link(condition, limit: nil, byteCount: 30_000_000)
         link.run(seconds: 0.2)
         for limit: UInt64 in [500_000, 2_000_000, 100_000] {
             link.client.connection.limitSending(bytesPerSecond: limit, now: link.now)
@@ -85,7 +95,7 @@ import Testing
         link.client.connection.limitSending(bytesPerSecond: nil, now: link.now)
         let before = receivedByteCount(link)
         link.run(seconds: 1)
-        #expect(receivedByteCount(link) - before > 10_000_000)
+        #expect(receivedByteCount(link) - before > 3_000_000)
     }
 
     /// The end of a stream, and a message after a silence, are not held back.

@@ -82,10 +82,15 @@ import Testing
             #expect(bucket.allowance(at: now) == 0)
             #expect(bucket.due == 4_000_000)
         }
-        #expect(bucket.allowance(at: bucket.due) == 4000)
-        // What is left of a portion may go at any time.
-        bucket.take(3999)
-        #expect(bucket.allowance(at: bucket.due) == 1)
+        #expect(bucket.allowance(at: 4_000_000) == 4000)
+        // A portion may go in pieces, and does not grow meanwhile.
+        for left in stride(from: 3900, through: 100, by: -100) {
+            bucket.take(100)
+            #expect(bucket.allowance(at: 4_000_000 + UInt64(4000 - left) * 1000) == left)
+        }
+        bucket.take(100)
+        #expect(bucket.allowance(at: 7_999_000) == 0)
+        #expect(bucket.allowance(at: 8_000_000) == 4000)
     }
 
     /// A piece that is too large is paid for by those that follow.

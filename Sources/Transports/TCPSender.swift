@@ -116,6 +116,9 @@ final class TCPSender {
         if buffer.readableBytes > 0 { write(buffer, of: 0) }
     }
 
+    /// Whether bytes were written since the kernel was asked.
+    var hasUnsampledBytes: Bool { unsampledByteCount > 0 }
+
     /// Asks the kernel how much of what it was given is not acknowledged.
     func sample() {
         unsampledByteCount = 0

@@ -26,7 +26,7 @@ package final class TCPStreamHandler: ChannelDuplexHandler {
     private static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 256 << 10, high: 512 << 10)
     /// How long the end of a connection may wait for the peer to take what was written.
     private static let closingLimit = Duration.seconds(1)
-    /// How often to look at the connection: while bytes wait for their acknowledgement, and else.
+    /// How often to look at the connection: while bytes are sent or wait for their acknowledgement, and else.
     private static let inspectionIntervals = (Duration.milliseconds(100), Duration.seconds(1))
 
     /// An open connection.
@@ -206,8 +206,10 @@ package final class TCPStreamHandler: ChannelDuplexHandler {
                 return end(context, ByteStreamError.pathLost("nothing was heard from the peer"))
             }
         }
+        // Where little is sent at a time all may be acknowledged whenever one looks.
+        let isSending = open.sender.hasUnsampledBytes
         open.sender.sample()
-        let isWaiting = open.link.unacknowledgedByteCount > 0
+        let isWaiting = isSending || open.link.unacknowledgedByteCount > 0
         set(.inspection, after: isWaiting ? Self.inspectionIntervals.0 : Self.inspectionIntervals.1, context) {
             $0.inspect($1)
         }

@@ -27,6 +27,8 @@ public final class IncomingRequest: Sendable {
 
     /// Who wants to send; a full address.
     public let peer: JID
+    /// What they want.
+    public let application: TransferApplication
     /// The file's name in the peer's words: not safe to print, nor to use as a path. Empty for anything else.
     public let name: String
     /// The file's size in bytes, if the peer gives one.
@@ -34,16 +36,21 @@ public final class IncomingRequest: Sendable {
     /// When the offer came.
     public let arrived: ContinuousClock.Instant
 
+    /// Whether it is a stream in one direction, which no sleigh offers.
+    private let isOneWayStream: Bool
     let origin: Origin
     let service: TransferService
-    private let inbox: IncomingRequests
+    let inbox: IncomingRequests
     private let withdrawal = AsyncStream.makeStream(of: Withdrawal.self)
 
     init(
-        peer: JID, description: ContentDescription, origin: Origin, service: TransferService, inbox: IncomingRequests
+        peer: JID, application: TransferApplication, description: ContentDescription, origin: Origin,
+        service: TransferService, inbox: IncomingRequests
     ) {
         self.peer = peer
+        self.application = application
         let file: FileDescription? = if case .fileTransfer(let file) = description { file } else { nil }
+        isOneWayStream = description == .oneWayStream
         name = file?.name ?? ""
         byteCount = file?.size
         arrived = .now
@@ -79,31 +86,28 @@ public final class IncomingRequest: Sendable {
         }
     }
 
+    /// Tells the peer that we cannot take it now.
+    ///
+    /// - Parameter why: as part of a sentence.
+    public func declineAsBusy(_ why: String) async {
+        let reason = Reason(.busy, text: why)
+        switch origin {
+        case .proposed(let id): await inbox.reject(id, from: peer, reason)
+        case .offered(let offer): await offer.session.terminate(reason)
+        }
+    }
+
     /// Whether others than the two devices could read the bytes; `nil` when the offer does not show it yet.
     public var isEndToEndEncrypted: Bool? {
-        guard case .offered(let offer) = origin else { return nil }
+        guard case .offered(let offer) = origin else { return isOneWayStream ? false : nil }
         return offer.contents.contains { $0.transport.map(service.abilities(offering:))?.encryptsBytestreams == true }
     }
 
     /// Whether the offer is not to be accepted, as others than the two devices could read the bytes.
-    public var isTooOpen: Bool { service.policy.requiresEncryption && isEndToEndEncrypted == false }
-
-    /// Receives the file, and returns once it is verified and has its name.
-    ///
-    /// - Throws: `TransferError`, `LocalFileError`, `StanzaChannelError`, or `CancellationError`; the peer is told, and
-    ///   what has arrived is kept for another attempt.
-    public func accept(
-        into folder: DestinationFolder, existing: ExistingFile,
-        report: @escaping @Sendable (TransferEvent) -> Void
-    ) async throws -> (TransferSummary, ReceivedFile) {
-        try await accept { offer, prepared in
-            let incoming = try IncomingFile(
-                service: service, offer: offer, folder: folder, existing: existing, started: arrived, report: report)
-            guard incoming.isFile(named: name, byteCount: byteCount) else {
-                throw TransferError.protocolViolation("it starts to send another file than it announced")
-            }
-            return try await incoming.run(prepared)
-        }
+    public var isTooOpen: Bool {
+        let policy = service.policy
+        return isEndToEndEncrypted == false
+            && (policy.requiresEncryption || isOneWayStream && !policy.permitsOneWayStreams)
     }
 
     /// Takes the offer, runs `body` in its session, and tells the peer how it failed if it did.
@@ -117,9 +121,16 @@ public final class IncomingRequest: Sendable {
         case .offered(let offered): offer = offered
         case .proposed(let id): offer = try await inbox.proceed(id, from: peer)
         }
+        return try await run(offer, await preparation, body)
+    }
+
+    /// Runs `body` in the session of an offer, and tells the peer how it failed if it did.
+    func run<Value: Sendable>(
+        _ offer: JingleHost.Offer, _ prepared: ICEQUICTransport?,
+        _ body: (JingleHost.Offer, ICEQUICTransport?) async throws -> Value
+    ) async throws -> Value {
+        defer { prepared?.close() }
         do {
-            let prepared = await preparation
-            defer { prepared?.close() }
             return try await body(offer, prepared)
         } catch {
             let error = TransferError.cause(of: error, peer: peer)

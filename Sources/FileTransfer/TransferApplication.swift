@@ -5,22 +5,39 @@ import Jingle
 public enum TransferApplication: Sendable, Hashable, CaseIterable {
     /// A file, from its initiator (XEP-0234).
     case file
-    /// A stream of bytes (Wire/Stream.md).
+    /// A stream of bytes (Wire/Stream.md); with another client only in one direction.
     case stream
+    /// A measurement of the path (Wire/Bench.md).
+    case bench
 
     /// The namespaces by which peers know it, ours to advertise.
     var features: [String] {
         switch self {
-        case .file: [FileDescription.namespace]
+        case .file: [FileDescription.namespace, FileContinuation.namespace]
         case .stream: [ByteStreamDescription.namespace]
+        case .bench: [BenchDescription.namespace]
         }
     }
 
-    /// Whether a description belongs to it.
-    func covers(_ description: ContentDescription) -> Bool {
-        switch (self, description) {
-        case (.file, .fileTransfer), (.stream, .stream): true
-        case (.file, _), (.stream, _): false
+    /// The name of the content in a session of ours.
+    var contentName: String {
+        switch self {
+        case .file: "file"
+        case .stream: "stream"
+        case .bench: "bench"
+        }
+    }
+
+    /// Whether it is never carried without encryption between the two devices, except in one direction.
+    var isAlwaysEncrypted: Bool { self != .file }
+
+    /// The application that a description belongs to; `nil` when it is none of ours.
+    init?(of description: ContentDescription) {
+        switch description {
+        case .fileTransfer: self = .file
+        case .stream, .oneWayStream: self = .stream
+        case .bench: self = .bench
+        case .unknown: return nil
         }
     }
 }

@@ -9,6 +9,9 @@ public struct TransferPolicy: Sendable, Hashable {
     public var requiresEncryption = false
     /// The most that this side sends on a connection, and takes; the peer is asked to send no more.
     public var limit: RateLimit?
+    /// Whether a stream may go to or come from a client that is no sleigh: in one direction, and readable by others than the
+    /// two devices.
+    public var permitsOneWayStreams = false
 
     /// Permits everything.
     public init() {}

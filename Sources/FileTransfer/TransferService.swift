@@ -10,10 +10,19 @@ public struct TransferService: Sendable {
     /// All features that may be advertised in service discovery.
     public static let features = Jingle.features
 
-    /// The features to advertise in service discovery while this process takes that application only.
-    public static func features(for application: TransferApplication) -> [String] {
-        let others = TransferApplication.allCases.filter { $0 != application }.flatMap(\.features)
+    /// The features to advertise in service discovery while this process takes those applications only.
+    public static func features(for applications: Set<TransferApplication>) -> [String] {
+        let others = TransferApplication.allCases.filter { !applications.contains($0) }.flatMap(\.features)
         return features.filter { !others.contains($0) }
+    }
+
+    /// The same with other paths.
+    public func permitting(_ paths: AllowedPaths) -> TransferService {
+        var policy = policy
+        policy.allowedPaths = paths
+        return TransferService(
+            client: client, host: host, inBand: inBand, certificate: certificate, trust: trust, loop: loop,
+            policy: policy)
     }
 
     let client: XMPPClient
@@ -24,6 +33,7 @@ public struct TransferService: Sendable {
     let loop: ICELoop
     let policy: TransferPolicy
     let blocks = BlockPool()
+    let proxies: ServerProxies
 
     /// Puts the parts together; the hosts must be running.
     public init(
@@ -38,6 +48,7 @@ public struct TransferService: Sendable {
         self.trust = trust
         self.loop = loop
         self.policy = policy
+        proxies = ServerProxies(client: client)
     }
 }
 

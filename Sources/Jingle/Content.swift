@@ -21,6 +21,10 @@ public enum ContentDescription: Sendable, Hashable {
     case fileTransfer(FileDescription)
     /// A stream of bytes in both directions (Wire/Stream.md).
     case stream
+    /// A stream of bytes in one direction (Libervia's).
+    case oneWayStream
+    /// A measurement of the path (Wire/Bench.md).
+    case bench
     /// Any other application, or one that need not be understood, as received.
     case unknown(XMLElement)
 
@@ -32,6 +36,8 @@ public enum ContentDescription: Sendable, Hashable {
             switch element.namespace {
             case FileDescription.namespace: .fileTransfer(try FileDescription(description: element))
             case ByteStreamDescription.namespace: .stream
+            case OneWayStreamDescription.namespace: .oneWayStream
+            case BenchDescription.namespace: .bench
             default: .unknown(element)
             }
     }
@@ -41,6 +47,8 @@ public enum ContentDescription: Sendable, Hashable {
         switch self {
         case .fileTransfer(let file): file.description
         case .stream: ByteStreamDescription.element
+        case .oneWayStream: OneWayStreamDescription.element
+        case .bench: BenchDescription.element
         case .unknown(let element): element
         }
     }
@@ -50,6 +58,8 @@ public enum ContentDescription: Sendable, Hashable {
         switch self {
         case .fileTransfer: FileDescription.namespace
         case .stream: ByteStreamDescription.namespace
+        case .oneWayStream: OneWayStreamDescription.namespace
+        case .bench: BenchDescription.namespace
         case .unknown(let element): element.namespace
         }
     }

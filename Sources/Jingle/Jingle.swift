@@ -16,7 +16,9 @@ public enum Jingle {
     public static let features: [String] = [
         namespace,
         FileDescription.namespace,
+        FileContinuation.namespace,
         ByteStreamDescription.namespace,
+        BenchDescription.namespace,
         ICEQUICTransportDescription.namespace,
         SOCKS5TransportDescription.namespace,
         SOCKS5Bytestream.namespace,

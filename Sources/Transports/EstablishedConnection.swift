@@ -23,6 +23,8 @@ struct EstablishedConnection: PeerConnection {
         return path
     }
 
+    var statistics: CarrierStatistics { base.statistics }
+
     func openStream(contentName: String) async throws -> any ByteStream {
         paced(try await base.openStream(contentName: contentName))
     }

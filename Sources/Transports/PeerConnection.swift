@@ -5,6 +5,9 @@ public protocol PeerConnection: Sendable {
     /// The path it takes now.
     var path: PathReport { get }
 
+    /// What the carrier has measured so far.
+    var statistics: CarrierStatistics { get }
+
     /// Opens a stream for a content.
     ///
     /// - Throws: `ByteStreamError`, `CancellationError`.
@@ -31,6 +34,9 @@ public protocol PeerConnection: Sendable {
 }
 
 extension PeerConnection {
+    /// Nothing is known.
+    public var statistics: CarrierStatistics { CarrierStatistics() }
+
     /// Ends the connection when all is done.
     public func close() async { await close(code: 0) }
 }

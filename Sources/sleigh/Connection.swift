@@ -18,14 +18,14 @@ struct Connection {
     ///
     /// - Parameters:
     ///   - resource: the resource to ask for.
-    ///   - application: what it is for, which peers get to know.
+    ///   - applications: what it is for, which peers get to know.
     ///   - takesOffers: whether what peers offer is wanted at all.
     static func open(
         _ account: AccountOptions.Resolved, device: Device, resource: String, loop: ICELoop,
-        policy: TransferPolicy, application: TransferApplication, takesOffers: Bool = false, console: Console
+        policy: TransferPolicy, applications: Set<TransferApplication>, takesOffers: Bool = false, console: Console
     ) async throws -> Connection {
         let client = try await XMPPClient.connect(
-            try account.clientConfiguration(resource: resource, features: TransferService.features(for: application)),
+            try account.clientConfiguration(resource: resource, features: TransferService.features(for: applications)),
             log: console.log)
         console.detail("Logged in as \(printable(client.address.description)).")
         let host = JingleHost(channel: client, takesOffers: takesOffers)

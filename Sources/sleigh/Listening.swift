@@ -11,7 +11,7 @@ struct Listening: Sendable {
     var device: Device
     /// The name of this device; `nil` for its own.
     var resource: String?
-    var application: TransferApplication
+    var applications: Set<TransferApplication>
     var paths: TransferPolicy
     var acceptance: Acceptance
     /// Whether to end after one.
@@ -34,11 +34,11 @@ struct Listening: Sendable {
             do {
                 let connection = try await Connection.open(
                     account, device: device, resource: resource ?? device.name, loop: loop, policy: paths,
-                    application: application, takesOffers: true, console: console)
+                    applications: applications, takesOffers: true, console: console)
                 hasConnected = true
                 let connected = ContinuousClock.now
                 let listener = OfferListener(
-                    connection: connection, application: application, policy: acceptance, isOnce: isOnce,
+                    connection: connection, applications: applications, policy: acceptance, isOnce: isOnce,
                     console: console, take: take)
                 do {
                     let isDone = try await listener.run { announce(connection.client.address) }

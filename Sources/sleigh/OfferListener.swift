@@ -5,13 +5,13 @@ import TerminalUI
 import Transports
 import XMPP
 
-/// Takes the offers of one application that come over one log-in.
+/// Takes the offers of some applications that come over one log-in.
 struct OfferListener {
     /// Takes an offer, and returns when all is done.
     typealias Taking = @Sendable (IncomingRequest) async throws -> Void
 
     private let connection: Connection
-    private let application: TransferApplication
+    private let applications: Set<TransferApplication>
     private let policy: Acceptance
     private let isOnce: Bool
     private let console: Console
@@ -29,11 +29,11 @@ struct OfferListener {
     private let claim = Claim()
 
     init(
-        connection: Connection, application: TransferApplication, policy: Acceptance, isOnce: Bool, console: Console,
-        take: @escaping Taking
+        connection: Connection, applications: Set<TransferApplication>, policy: Acceptance, isOnce: Bool,
+        console: Console, take: @escaping Taking
     ) {
         self.connection = connection
-        self.application = application
+        self.applications = applications
         self.policy = policy
         self.isOnce = isOnce
         self.console = console
@@ -50,7 +50,7 @@ struct OfferListener {
     /// - Throws: what ended the one transfer that was wanted; `StanzaChannelError` when the stream ends at once;
     ///   `CancellationError`.
     func run(announce: () -> Void) async throws -> Bool {
-        let inbox = IncomingRequests(service: connection.service, application: application)
+        let inbox = IncomingRequests(service: connection.service, applications: applications)
         let (steps, continuation) = AsyncStream.makeStream(of: Step.self)
         return try await withThrowingDiscardingTaskGroup { group in
             defer { group.cancelAll() }
@@ -86,7 +86,7 @@ struct OfferListener {
                     try Task.checkCancellation()
                     if isOnce { throw error }
                     console.fail(
-                        ErrorReport.failure(for: error, direction: application == .file ? .in : .both),
+                        ErrorReport.failure(for: error, direction: request.application.direction),
                         peer: request.peer,
                         name: request.name.isEmpty ? nil : request.name)
                 }
@@ -101,8 +101,9 @@ struct OfferListener {
         do {
             if isOnce, claim.isTaken { return await decline(request) }
             if request.isTooOpen {
+                let hint = application == .stream ? " --allow-unencrypted permits one from Libervia." : ""
                 console.say(
-                    "Declined an offer of \(printable(request.peer.description)): it is not end-to-end encrypted.")
+                    "Declined an offer of \(printable(request.peer.description)): it is not end-to-end encrypted.\(hint)")
                 return await decline(request)
             }
             var decision: Acceptance.Decision
@@ -145,6 +146,17 @@ struct OfferListener {
         )
         await request.decline()
         return .notWanted
+    }
+}
+
+extension TransferApplication {
+    /// Which way its bytes go, seen from whoever takes the offer.
+    fileprivate var direction: TransferProgress.Direction {
+        switch self {
+        case .file: .in
+        case .stream: .both
+        case .bench: .measured
+        }
     }
 }
 

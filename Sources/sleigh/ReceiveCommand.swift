@@ -34,7 +34,7 @@ struct ReceiveCommand: SleighCommand {
         let folder = try DestinationFolder(path: into)
         let device = try Device.load()
         let service = Listening(
-            account: account, device: device, resource: listening.resource, application: .file, paths: paths.policy,
+            account: account, device: device, resource: listening.resource, applications: [.file], paths: paths.policy,
             acceptance: acceptance, isOnce: once,
             announcement: "Files go into \(printable(Folders.absolute(folder.path))).", console: console)
         try await service.run { [existing = overwrite ? ExistingFile.replace : .keep] request in

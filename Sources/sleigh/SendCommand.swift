@@ -37,7 +37,7 @@ struct SendCommand: SleighCommand {
         let loop = try ICELoop()
         let connection = try await Connection.open(
             account, device: device, resource: device.resourceForOneRun, loop: loop, policy: paths.policy,
-            application: .file, console: console)
+            applications: [.file], console: console)
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { await console.display.run() }

@@ -235,10 +235,10 @@ extension World {
 
     /// Starts `sleigh pipe` to bob, as alice on host a unless told otherwise.
     func pipe(
-        _ arguments: [String] = [], script: String, as account: String = "alice"
+        _ arguments: [String] = [], script: String, to peer: String = "bob@sleigh.test", as account: String = "alice"
     ) throws -> Program {
         try sleigh(
-            "pipe", ["bob@sleigh.test"] + arguments, on: .a, as: account, before: ["bash", "-c", script, "bash"])
+            "pipe", [peer] + arguments, on: .a, as: account, before: ["bash", "-c", script, "bash"])
     }
 
     fileprivate func waitForBytes(_ count: Int, in file: URL) async throws {

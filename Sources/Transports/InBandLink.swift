@@ -343,9 +343,10 @@ actor InBandLink {
 
     /// Whether the limit permits a block now; if not, there is a signal when it does. A handshake is not held back.
     private func mayGo() -> Bool {
-        guard coder?.isReady == true, coder?.hasOutput == true, bucket?.allowance(at: nanoseconds) == 0, let bucket
+        guard coder?.isReady == true, coder?.hasOutput == true, bucket?.allowance(at: nanoseconds) == 0,
+            let due = bucket?.wait()
         else { return true }
-        heldBack.continuation.yield(bucketStart + .nanoseconds(Int64(clamping: bucket.due)))
+        heldBack.continuation.yield(bucketStart + .nanoseconds(Int64(clamping: due)))
         return false
     }
 

@@ -1,4 +1,4 @@
-// Wire/Bench.md: a phase, and what is told about it.
+// Wire/Jingle-Bench.md: a phase, and what is told about it.
 
 /// What the initiator asks for: filling in one direction, for a time.
 public struct BenchPhase: Sendable, Hashable {

@@ -21,7 +21,7 @@ public enum ContentDescription: Sendable, Hashable {
     case fileTransfer(FileDescription)
     /// A stream of bytes in both directions (Wire/Stream.md).
     case stream
-    /// A measurement of the path (Wire/Bench.md).
+    /// A measurement of the path (Wire/Jingle-Bench.md).
     case bench
     /// Any other application, or one that need not be understood, as received.
     case unknown(XMLElement)

@@ -1,4 +1,4 @@
-// Wire/Bench.md: a measurement, from the offer of its session to its end.
+// Wire/Jingle-Bench.md: a measurement, from the offer of its session to its end.
 import Jingle
 import Transports
 import XMPP

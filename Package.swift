@@ -93,7 +93,7 @@ let package = Package(
         .testTarget(name: "JingleTests", dependencies: ["Jingle", "XMPP", "XML"], swiftSettings: settings),
         .testTarget(
             name: "SecureChannelsTests", dependencies: ["SecureChannels", "COpenSSL"], swiftSettings: settings),
-        .testTarget(name: "ICETests", dependencies: ["ICE"], swiftSettings: settings),
+        .testTarget(name: "ICETests", dependencies: ["ICE", "Transports"], swiftSettings: settings),
         .testTarget(
             name: "TransportsTests",
             dependencies: [

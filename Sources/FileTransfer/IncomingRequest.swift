@@ -36,9 +36,11 @@ public final class IncomingRequest: Sendable {
     /// When the offer came.
     public let arrived: ContinuousClock.Instant
 
+    /// Whether it is a stream in one direction, which no sleigh offers.
+    private let isOneWayStream: Bool
     let origin: Origin
     let service: TransferService
-    private let inbox: IncomingRequests
+    let inbox: IncomingRequests
     private let withdrawal = AsyncStream.makeStream(of: Withdrawal.self)
 
     init(
@@ -48,6 +50,7 @@ public final class IncomingRequest: Sendable {
         self.peer = peer
         self.application = application
         let file: FileDescription? = if case .fileTransfer(let file) = description { file } else { nil }
+        isOneWayStream = description == .oneWayStream
         name = file?.name ?? ""
         byteCount = file?.size
         arrived = .now
@@ -96,29 +99,15 @@ public final class IncomingRequest: Sendable {
 
     /// Whether others than the two devices could read the bytes; `nil` when the offer does not show it yet.
     public var isEndToEndEncrypted: Bool? {
-        guard case .offered(let offer) = origin else { return nil }
+        guard case .offered(let offer) = origin else { return isOneWayStream ? false : nil }
         return offer.contents.contains { $0.transport.map(service.abilities(offering:))?.encryptsBytestreams == true }
     }
 
     /// Whether the offer is not to be accepted, as others than the two devices could read the bytes.
-    public var isTooOpen: Bool { service.policy.requiresEncryption && isEndToEndEncrypted == false }
-
-    /// Receives the file, and returns once it is verified and has its name.
-    ///
-    /// - Throws: `TransferError`, `LocalFileError`, `StanzaChannelError`, or `CancellationError`; the peer is told, and
-    ///   what has arrived is kept for another attempt.
-    public func accept(
-        into folder: DestinationFolder, existing: ExistingFile,
-        report: @escaping @Sendable (TransferEvent) -> Void
-    ) async throws -> (TransferSummary, ReceivedFile) {
-        try await accept { offer, prepared in
-            let incoming = try IncomingFile(
-                service: service, offer: offer, folder: folder, existing: existing, started: arrived, report: report)
-            guard incoming.isFile(named: name, byteCount: byteCount) else {
-                throw TransferError.protocolViolation("it starts to send another file than it announced")
-            }
-            return try await incoming.run(prepared)
-        }
+    public var isTooOpen: Bool {
+        let policy = service.policy
+        return isEndToEndEncrypted == false
+            && (policy.requiresEncryption || isOneWayStream && !policy.permitsOneWayStreams)
     }
 
     /// Takes the offer, runs `body` in its session, and tells the peer how it failed if it did.
@@ -132,9 +121,16 @@ public final class IncomingRequest: Sendable {
         case .offered(let offered): offer = offered
         case .proposed(let id): offer = try await inbox.proceed(id, from: peer)
         }
+        return try await run(offer, await preparation, body)
+    }
+
+    /// Runs `body` in the session of an offer, and tells the peer how it failed if it did.
+    func run<Value: Sendable>(
+        _ offer: JingleHost.Offer, _ prepared: ICEQUICTransport?,
+        _ body: (JingleHost.Offer, ICEQUICTransport?) async throws -> Value
+    ) async throws -> Value {
+        defer { prepared?.close() }
         do {
-            let prepared = await preparation
-            defer { prepared?.close() }
             return try await body(offer, prepared)
         } catch {
             let error = TransferError.cause(of: error, peer: peer)

@@ -10,11 +10,13 @@ struct OutgoingSession: Sendable {
     struct Offered: Sendable {
         var session: JingleSessionHandle
         var content: ContentID
+        /// Whom it was offered to.
+        var peer: TransferService.PeerAbilities
         var negotiation: TransportNegotiation
     }
 
     let service: TransferService
-    /// What is offered, and what it is.
+    /// What is offered, and what it is; of a stream, what it is to another sleigh.
     let application: TransferApplication
     let description: ContentDescription
     let senders: Senders
@@ -40,7 +42,8 @@ struct OutgoingSession: Sendable {
             var device = target
             if target.isBare {
                 let search = DeviceSearch(
-                    peer: target, application: application, client: service.client, report: report)
+                    peer: target, application: application,
+                    permitsOneWayStreams: service.policy.permitsOneWayStreams, client: service.client, report: report)
                 (device, proposal) = try await search.find([description], id: sid)
             } else {
                 report(.inviting(target))
@@ -59,7 +62,7 @@ struct OutgoingSession: Sendable {
             return try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { await negotiation.run() }
                 defer { group.cancelAll() }
-                return try await offer(to: chosen, sid: sid, negotiation, body)
+                return try await offer(to: chosen, abilities, sid: sid, negotiation, body)
             }
         } catch {
             let service = service
@@ -75,9 +78,10 @@ struct OutgoingSession: Sendable {
     }
 
     private func offer<Value: Sendable>(
-        to device: JID, sid: String, _ negotiation: TransportNegotiation,
+        to device: JID, _ abilities: TransferService.PeerAbilities, sid: String, _ negotiation: TransportNegotiation,
         _ body: (Offered) async throws -> Value
     ) async throws -> Value {
+        let (description, senders) = abilities.takesOneWayStreams ? (.oneWayStream, .initiator) : (description, senders)
         let offered = Content(
             content, senders: senders, description: description, transport: await negotiation.localDescription())
         let session: JingleSessionHandle
@@ -87,7 +91,8 @@ struct OutgoingSession: Sendable {
             throw TransferError.protocolViolation("the session cannot be offered: \(error)")
         }
         do {
-            return try await body(Offered(session: session, content: content, negotiation: negotiation))
+            return try await body(
+                Offered(session: session, content: content, peer: abilities, negotiation: negotiation))
         } catch {
             let error = TransferError.cause(of: error, peer: device)
             await session.terminate(Reason(ending: error, tellsPaths: negotiation.peerFingerprint != nil))
@@ -104,7 +109,8 @@ struct OutgoingSession: Sendable {
     private func negotiation(
         with device: JID, _ abilities: TransferService.PeerAbilities, _ prepared: ICEQUICTransport?
     ) async throws -> TransportNegotiation {
-        if service.policy.requiresEncryption || application.isAlwaysEncrypted, !abilities.encryptsBytestreams {
+        let mayBeOpen = !application.isAlwaysEncrypted || abilities.takesOneWayStreams
+        if service.policy.requiresEncryption || !mayBeOpen, !abilities.encryptsBytestreams {
             throw TransferError.notEncrypted(device)
         }
         let rungs = service.rungs(to: device, abilities, role: .initiator, content: content, prepared: prepared)
@@ -137,10 +143,14 @@ struct OutgoingSession: Sendable {
         } catch is StanzaParseError {
             throw TransferError.peerUnable(device, "what it says about itself cannot be read")
         }
-        if let obstacle = DeviceAbilities(info).obstacle(to: application) {
+        let abilities = DeviceAbilities(info)
+        if let obstacle = abilities.obstacle(
+            to: application, permitsOneWayStreams: service.policy.permitsOneWayStreams)
+        {
             throw TransferError.peerUnable(device, obstacle)
         }
         return TransferService.PeerAbilities(
-            supports: { info.has($0) }, encryptsBytestreams: info.has(BytestreamTLS.namespace))
+            supports: { info.has($0) }, encryptsBytestreams: info.has(BytestreamTLS.namespace),
+            isLibervia: abilities.isLibervia, takesOneWayStreams: application == .stream && !abilities.hasStreams)
     }
 }

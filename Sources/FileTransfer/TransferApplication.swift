@@ -5,7 +5,7 @@ import Jingle
 public enum TransferApplication: Sendable, Hashable, CaseIterable {
     /// A file, from its initiator (XEP-0234).
     case file
-    /// A stream of bytes (Wire/Stream.md).
+    /// A stream of bytes (Wire/Stream.md); with another client only in one direction.
     case stream
     /// A measurement of the path (Wire/Jingle-Bench.md).
     case bench
@@ -13,7 +13,7 @@ public enum TransferApplication: Sendable, Hashable, CaseIterable {
     /// The namespaces by which peers know it, ours to advertise.
     var features: [String] {
         switch self {
-        case .file: [FileDescription.namespace]
+        case .file: [FileDescription.namespace, FileContinuation.namespace]
         case .stream: [ByteStreamDescription.namespace]
         case .bench: [BenchDescription.namespace]
         }
@@ -28,14 +28,14 @@ public enum TransferApplication: Sendable, Hashable, CaseIterable {
         }
     }
 
-    /// Whether it is never carried without encryption between the two devices.
+    /// Whether it is never carried without encryption between the two devices, except in one direction.
     var isAlwaysEncrypted: Bool { self != .file }
 
     /// The application that a description belongs to; `nil` when it is none of ours.
     init?(of description: ContentDescription) {
         switch description {
         case .fileTransfer: self = .file
-        case .stream: self = .stream
+        case .stream, .oneWayStream: self = .stream
         case .bench: self = .bench
         case .unknown: return nil
         }

@@ -13,6 +13,10 @@ extension TransferService {
         var supports: @Sendable (String) -> Bool
         /// Whether it can encrypt bytestreams, and so must.
         var encryptsBytestreams: Bool
+        /// Whether it is Libervia, which writes hashes in a way of its own.
+        var isLibervia = false
+        /// Whether it is to get a stream, and takes only one in one direction.
+        var takesOneWayStreams = false
     }
 
     /// Starts to look for ICE-QUIC paths, with the servers that the account's server offers right now.
@@ -61,13 +65,14 @@ extension TransferService {
         rungs.append(
             TransportRung(
                 namespace: SOCKS5TransportDescription.namespace, name: "SOCKS5",
-                isAllowed: !allowed.isDisjoint(with: .socks5)
+                isAllowed: !allowed.isDisjoint(with: .socks5),
+                prepare: { _ = await proxyHosts() }
             ) { isOfferer throws(TransportFailure) in
                 SOCKS5Transport(
                     sessionRole: role, isOfferer: isOfferer, own: client.address, peer: peer, channel: client,
                     contentName: content.name, tls: certificate,
                     addresses: allowed.contains(.socks5Direct) ? ICEConfiguration().directAddresses : [],
-                    proxies: await proxies(), allowed: allowed)
+                    proxies: await proxyHosts(), allowed: allowed)
             })
         rungs.append(
             TransportRung(
@@ -92,10 +97,14 @@ extension TransferService {
     }
 
     /// Where the server's proxies listen, if they may be used.
-    private func proxies() async -> [ProxyDiscovery.StreamHost] {
-        guard policy.allowedPaths.contains(.socks5Proxy) else { return [] }
-        // Without a proxy there may still be a way, so an error here is none of the transfer.
-        return (try? await client.serverFeatures(timeout: .seconds(5)))?.proxies.flatMap(\.hosts) ?? []
+    private func proxyHosts() async -> [ProxyDiscovery.StreamHost] {
+        policy.allowedPaths.contains(.socks5Proxy) ? await proxies.hosts : []
+    }
+
+    /// Whether a device is there, and can go on with a file whose path was lost.
+    func canContinue(with device: JID) async -> Bool {
+        let info = try? await client.discover(device, isFresh: true)
+        return info?.has(FileContinuation.namespace) ?? false
     }
 
     /// Says whether a peer is to be talked to.

@@ -33,6 +33,7 @@ public struct TransferService: Sendable {
     let loop: ICELoop
     let policy: TransferPolicy
     let blocks = BlockPool()
+    let proxies: ServerProxies
 
     /// Puts the parts together; the hosts must be running.
     public init(
@@ -47,6 +48,7 @@ public struct TransferService: Sendable {
         self.trust = trust
         self.loop = loop
         self.policy = policy
+        proxies = ServerProxies(client: client)
     }
 }
 

@@ -21,6 +21,8 @@ public enum ContentDescription: Sendable, Hashable {
     case fileTransfer(FileDescription)
     /// A stream of bytes in both directions (Wire/Stream.md).
     case stream
+    /// A stream of bytes in one direction (Libervia's).
+    case oneWayStream
     /// A measurement of the path (Wire/Jingle-Bench.md).
     case bench
     /// Any other application, or one that need not be understood, as received.
@@ -34,6 +36,7 @@ public enum ContentDescription: Sendable, Hashable {
             switch element.namespace {
             case FileDescription.namespace: .fileTransfer(try FileDescription(description: element))
             case ByteStreamDescription.namespace: .stream
+            case OneWayStreamDescription.namespace: .oneWayStream
             case BenchDescription.namespace: .bench
             default: .unknown(element)
             }
@@ -44,6 +47,7 @@ public enum ContentDescription: Sendable, Hashable {
         switch self {
         case .fileTransfer(let file): file.description
         case .stream: ByteStreamDescription.element
+        case .oneWayStream: OneWayStreamDescription.element
         case .bench: BenchDescription.element
         case .unknown(let element): element
         }
@@ -54,6 +58,7 @@ public enum ContentDescription: Sendable, Hashable {
         switch self {
         case .fileTransfer: FileDescription.namespace
         case .stream: ByteStreamDescription.namespace
+        case .oneWayStream: OneWayStreamDescription.namespace
         case .bench: BenchDescription.namespace
         case .unknown(let element): element.namespace
         }

@@ -16,6 +16,7 @@ public enum Jingle {
     public static let features: [String] = [
         namespace,
         FileDescription.namespace,
+        FileContinuation.namespace,
         ByteStreamDescription.namespace,
         BenchDescription.namespace,
         ICEQUICTransportDescription.namespace,

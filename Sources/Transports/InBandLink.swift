@@ -27,12 +27,18 @@ actor InBandLink {
         /// The peer's `<open/>`, or the answer to ours.
         var opening = Duration.seconds(30)
         var handshake = Duration.seconds(30)
-        /// The acknowledgement of a block.
+        /// The acknowledgement of a block by a client that is no sleigh.
         var acknowledgement = Duration.seconds(60)
+        /// The same by a sleigh, which keeps it back while its reader pauses, and is asked meanwhile whether it is there.
+        var heldAcknowledgement = Duration.seconds(24 * 3600)
         /// The answer to `<close/>`: some clients give none.
         var closing = Duration.seconds(10)
-        /// After this time of silence the peer is asked whether it is still there.
+        /// After this time of silence a client that is no sleigh is asked whether it is still there; one that is known
+        /// to answer is asked sooner, also while blocks are under way.
         var silence = Duration.seconds(60)
+        var shortSilence = Duration.seconds(10)
+        /// A peer may take as long to answer.
+        var inquiry = Duration.seconds(30)
         /// What is said last.
         var farewell = Duration.seconds(3)
     }
@@ -87,6 +93,8 @@ actor InBandLink {
     var window: InBandWindow
     var coder: InBandCoder?
     private var lastHeard = ContinuousClock.now
+    /// Whether the peer is a sleigh, which TLS shows.
+    var isPeerSleigh = false
 
     var early: [UInt8] = []
     private var filling: Block?
@@ -317,7 +325,8 @@ actor InBandLink {
         let block = InBandBytestream.data(sid: id.sid, sequence: sequence, bytes: bytes)
         sequence &+= 1
         return try await channel.sendRequest(
-            .set, to: id.peer, payload: block.element, timeout: limits.acknowledgement)
+            .set, to: id.peer, payload: block.element,
+            timeout: isPeerSleigh ? limits.heldAcknowledgement : limits.acknowledgement)
     }
 
     /// Ends a direction, or the bytestream, once everything is acknowledged.
@@ -404,20 +413,29 @@ actor InBandLink {
         end(.closed("the bytestream was closed here"), tellsPeer: false)
     }
 
-    /// Asks a peer that sends nothing whether it is there. Blocks that are under way have a limit of their own.
+    /// Asks a peer that sends nothing whether it is there. Where a sleigh's acknowledgement may be held back for long, it
+    /// is asked too; that of another client has a limit of its own.
     private func watch() async {
         var looked = ContinuousClock.now
         while true {
-            do { try await Task.sleep(until: max(looked, lastHeard) + limits.silence) } catch { return }
+            do { try await Task.sleep(until: max(looked, lastHeard) + silence) } catch { return }
             looked = .now
-            guard case .open = phase, window.byteCount == 0, lastHeard + limits.silence <= looked else { continue }
+            guard case .open = phase, isPeerSleigh || window.byteCount == 0, lastHeard + silence <= looked else {
+                continue
+            }
             do {
-                try await channel.request(.get, to: id.peer, payload: Ping.request, timeout: limits.silence)
+                try await channel.request(.get, to: id.peer, payload: Ping.request, timeout: limits.inquiry)
             } catch {
                 let error = ByteStreamError(inBand: error)
                 if case .pathLost = error { return end(error, tellsPeer: false) }
             }
         }
+    }
+
+    private var silence: Duration {
+        // What the peer is shows when the bytestream is established.
+        if coder != nil, !isPeerSleigh { return limits.silence }
+        return min(limits.silence, limits.shortSilence)
     }
 
     private func limitClosing() async {

@@ -25,6 +25,15 @@ package final class Mailbox<Element: Sendable>: Sendable {
         return isTaken
     }
 
+    /// Appends an element whether there is room or not, when few more follow.
+    func putLast(_ element: Element) {
+        let waiter = state.withLock { state in
+            state.elements.append(element)
+            return state.waiter.take()
+        }
+        waiter?.resume()
+    }
+
     /// Drops the elements that are of no use any more.
     func removeAll(where isUseless: @Sendable (Element) -> Bool) {
         state.withLock { $0.elements.removeAll(where: isUseless) }

@@ -106,7 +106,7 @@ enum ErrorReport {
                 hint:
                     "Without --path and --relay-only, on both sides, there are more. sleigh check shows what the server adds.",
                 code: .noPath)
-        case .interrupted(let byteCount, let why):
+        case .interrupted(let byteCount, let why), .pathLost(let byteCount, let why):
             return Failure(
                 "interrupted after \(Format.bytes(UInt64(max(0, byteCount)))): \(printable(why))",
                 hint: again, code: .interruptedTransfer)
@@ -123,7 +123,8 @@ enum ErrorReport {
                 "there is no end-to-end encrypted path to \(name(peer))",
                 hint: """
                     With sleigh on both sides there is; if it runs there, somebody between you may be interfering. To send \
-                    to another client without it, name the device: ADDRESS/DEVICE. Nothing was sent or stored.
+                    to another client without it, name the device: ADDRESS/DEVICE\
+                    \(direction == .both ? ", and give --allow-unencrypted" : ""). Nothing was sent or stored.
                     """, code: .insecure)
         case .refusedAsInsecure(let peer, let why):
             return Failure(

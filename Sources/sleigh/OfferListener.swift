@@ -101,8 +101,9 @@ struct OfferListener {
         do {
             if isOnce, claim.isTaken { return await decline(request) }
             if request.isTooOpen {
+                let hint = request.application == .stream ? " --allow-unencrypted permits one from Libervia." : ""
                 console.say(
-                    "Declined an offer of \(printable(request.peer.description)): it is not end-to-end encrypted.")
+                    "Declined an offer of \(printable(request.peer.description)): it is not end-to-end encrypted.\(hint)")
                 return await decline(request)
             }
             var decision: Acceptance.Decision

@@ -42,6 +42,8 @@ final class TransferProgress: Sendable {
             for reason in path.reasons { console.detail("  Not a better path: \(printable(reason)).") }
             console.display.begin(name: name, total: byteCount)
             show(path)
+        case .pathLost(let why):
+            console.say("The path was lost: \(printable(why)). Looking for another …")
         case .resumed(let offset):
             console.say("Going on after the \(Format.bytes(UInt64(offset))) that are there already.")
             console.display.update(byteCount: UInt64(offset))

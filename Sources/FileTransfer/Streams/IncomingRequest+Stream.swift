@@ -4,19 +4,21 @@ import Jingle
 import Transports
 
 extension IncomingRequest {
-    /// Joins the stream to a target, and returns once both directions are over and each side's program has everything.
+    /// Joins the stream to a target, and returns once both directions are over and each side's program has everything. Of a
+    /// stream in one direction, what the target has to say is dropped.
     ///
     /// - Throws: `TransferError`, `LocalFileError`, `StanzaChannelError`, or `CancellationError`; the peer is told.
     public func accept(
         joining target: StreamTarget, report: @escaping @Sendable (TransferEvent) -> Void
     ) async throws -> StreamSummary {
         try await accept { offer, prepared in
-            guard let content = offer.contents.first(where: { $0.description == .stream && $0.direction == .both }),
-                let remote = content.transport
+            guard let (content, flow) = offer.contents.lazy.compactMap(\.stream).first, let remote = content.transport
             else { throw TransferError.peerUnable(peer, "it offers nothing that sleigh pipe knows") }
             let abilities = service.abilities(offering: remote)
             // Without TLS there is no half-close, and whoever took the fingerprint out of the offer could read everything.
-            guard abilities.encryptsBytestreams else { throw TransferError.notEncrypted(peer) }
+            guard abilities.encryptsBytestreams || flow == .incoming && service.policy.permitsOneWayStreams else {
+                throw TransferError.notEncrypted(peer)
+            }
             let negotiation = try await service.negotiation(
                 answering: remote, of: content.id, from: peer, abilities, prepared: prepared)
             defer { negotiation.close() }
@@ -31,9 +33,20 @@ extension IncomingRequest {
                 report(.accepted(by: service.client.address))
                 return try await StreamSession(
                     service: service, session: offer.session, content: content.id, negotiation: negotiation,
-                    role: .responder, target: reached, report: report
+                    role: .responder, flow: flow, target: reached, report: report
                 ).run()
             }
+        }
+    }
+}
+
+extension Content {
+    /// The content and which way its bytes go, if it is a stream.
+    fileprivate var stream: (Content, StreamFlow)? {
+        switch (description, direction) {
+        case (.stream, .both): (self, .both)
+        case (.oneWayStream, .initiator): (self, .incoming)
+        default: nil
         }
     }
 }

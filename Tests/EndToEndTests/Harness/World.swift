@@ -183,8 +183,8 @@ extension World {
     ///
     /// - Parameter playing: the capture it plays, and how.
     func scriptedClient(
-        _ account: String, on host: Host = .b, resource: String, priority: Int = 0, features: [String],
-        playing: [String] = []
+        _ account: String, on host: Host = .b, resource: String, priority: Int = 0, name: String = "Scripted",
+        features: [String], playing: [String] = []
     ) async throws -> Program {
         let password = folder.appending(path: "\(account).password").path
         let server = topology == .ipv6 ? "[\(topology.serverAddress)]:5222" : "\(topology.serverAddress):5222"
@@ -194,7 +194,7 @@ extension World {
                 Self.productsFolder.appending(path: "ScriptedClient").path,
             ]
                 + ["\(account)@sleigh.test/\(resource)", password, server, folder.appending(path: "ca.pem").path]
-                + ["\(priority)"] + features + (playing.isEmpty ? [] : ["--"] + playing),
+                + ["\(priority)", name] + features + (playing.isEmpty ? [] : ["--"] + playing),
             named: "scripted-\(host)-\(resource)", folder: folder)
         try await wait(for: "scripted client") { program.output.contains("ready") || !program.isRunning }
         try #require(program.output.contains("ready"), "\(program.messages)")

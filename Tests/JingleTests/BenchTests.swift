@@ -89,7 +89,8 @@ import XML
         ([5, 0, 0, 4, 1], .wrongLength(type: 5)), ([6, 0xFF, 0xFF, 0xFF, 0xFF], .wrongLength(type: 6)),
         // START: a third direction, 65 streams, a warm-up of 10 001 ms, no time, 600 001 ms, no bytes, 2^40 + 1.
         (start(direction: 2), .invalid("direction")), (start(streams: [0, 65]), .invalid("streams")),
-        (start(warmUp: [0, 0, 0x27, 0x11]), .invalid("warm-up")), (start(duration: [0, 0, 0, 0]), .invalid("duration")),
+        (start(warmUp: [0, 0, 0x27, 0x11]), .invalid("warm-up")),
+        (start(duration: [0, 0, 0, 0]), .invalid("duration")),
         (start(duration: [0, 9, 0x27, 0xC1]), .invalid("duration")),
         (start(bytes: [0, 0, 0, 0, 0, 0, 0, 0]), .invalid("bytes")),
         (start(bytes: [0, 0, 1, 0, 0, 0, 0, 1]), .invalid("bytes")),

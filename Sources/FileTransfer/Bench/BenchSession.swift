@@ -74,7 +74,8 @@ struct BenchSession: Sendable {
             case .ended(.peer(let reason))
             where reason?.condition == .success && position.isConnected && options == nil:
                 return true
-            case .ended(.peer(let reason)) where reason?.condition == .cancel && options == nil && !position.isConnected:
+            case .ended(.peer(let reason))
+            where reason?.condition == .cancel && options == nil && !position.isConnected:
                 throw TransferError.withdrawn(session.peer)
             case .ended(let end):
                 throw TransferError(

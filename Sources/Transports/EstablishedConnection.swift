@@ -9,6 +9,8 @@ struct EstablishedConnection: PeerConnection {
         return path
     }
 
+    var carriesManyStreams: Bool { base.carriesManyStreams }
+
     func openStream(contentName: String) async throws -> any ByteStream {
         try await base.openStream(contentName: contentName)
     }

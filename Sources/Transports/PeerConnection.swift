@@ -3,6 +3,9 @@ public protocol PeerConnection: Sendable {
     /// The path it takes now.
     var path: PathReport { get }
 
+    /// Whether it carries more than one stream, opened by either side at any time.
+    var carriesManyStreams: Bool { get }
+
     /// Opens a stream for a content.
     ///
     /// - Throws: `ByteStreamError`, `CancellationError`.
@@ -25,6 +28,9 @@ public protocol PeerConnection: Sendable {
 }
 
 extension PeerConnection {
+    /// One stream only.
+    public var carriesManyStreams: Bool { false }
+
     /// Ends the connection when all is done.
     public func close() async { await close(code: 0) }
 }

@@ -10,6 +10,8 @@ public struct DeviceAbilities: Sendable, Hashable {
     public var hasFileTransfer: Bool
     /// Whether it takes streams in both directions.
     public var hasStreams: Bool
+    /// Whether it forwards connections.
+    public var hasForwards: Bool
     /// Whether it can be asked for a file together with the account's other devices (XEP-0353).
     public var takesProposals: Bool
     /// The transports it has, by their short names such as `ice-quic`; those not known here are left out.
@@ -33,6 +35,7 @@ public struct DeviceAbilities: Sendable, Hashable {
         hasJingle = info.has(Jingle.namespace)
         hasFileTransfer = info.has(FileDescription.namespace)
         hasStreams = info.has(ByteStreamDescription.namespace)
+        hasForwards = info.has(ForwardDescription.namespace)
         let known = Self.transportNames.filter { info.has($0.0) }
         transports = known.map(\.1)
         sharedTransports = known.filter { TransferService.features.contains($0.0) }.map(\.1)
@@ -47,6 +50,7 @@ public struct DeviceAbilities: Sendable, Hashable {
         if !hasJingle { return "it does not negotiate transfers (Jingle)" }
         switch application {
         case .file: if !hasFileTransfer { return "it does not receive files by Jingle" }
+        case .forward: if !hasForwards { return "no sleigh forward --listen is running there" }
         case .stream: if !hasStreams { return "no sleigh pipe --listen is running there" }
         }
         if sharedTransports.isEmpty {

@@ -25,6 +25,7 @@ struct OutgoingSession: Sendable {
         switch application {
         case .file: ContentID(creator: .initiator, name: "file")
         case .stream: ContentID(creator: .initiator, name: "stream")
+        case .forward: ContentID(creator: .initiator, name: "forward")
         }
     }
 
@@ -109,7 +110,7 @@ struct OutgoingSession: Sendable {
     private func negotiation(
         with device: JID, _ abilities: TransferService.PeerAbilities, _ prepared: ICEQUICTransport?
     ) async throws -> TransportNegotiation {
-        if service.policy.requiresEncryption || application == .stream, !abilities.encryptsBytestreams {
+        if service.policy.requiresEncryption || application != .file, !abilities.encryptsBytestreams {
             throw TransferError.notEncrypted(device)
         }
         let rungs = service.rungs(to: device, abilities, role: .initiator, content: content, prepared: prepared)

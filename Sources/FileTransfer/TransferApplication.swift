@@ -7,12 +7,15 @@ public enum TransferApplication: Sendable, Hashable, CaseIterable {
     case file
     /// A stream of bytes (Wire/Stream.md).
     case stream
+    /// Any number of connections (Wire/Forward.md).
+    case forward
 
     /// The namespaces by which peers know it, ours to advertise.
     var features: [String] {
         switch self {
         case .file: [FileDescription.namespace]
         case .stream: [ByteStreamDescription.namespace]
+        case .forward: [ForwardDescription.namespace]
         }
     }
 
@@ -21,6 +24,7 @@ public enum TransferApplication: Sendable, Hashable, CaseIterable {
         switch description {
         case .fileTransfer: self = .file
         case .stream: self = .stream
+        case .forward: self = .forward
         case .unknown: return nil
         }
     }

@@ -21,6 +21,8 @@ public enum ContentDescription: Sendable, Hashable {
     case fileTransfer(FileDescription)
     /// A stream of bytes in both directions (Wire/Stream.md).
     case stream
+    /// Forwarded connections (Wire/Forward.md).
+    case forward
     /// Any other application, or one that need not be understood, as received.
     case unknown(XMLElement)
 
@@ -32,6 +34,7 @@ public enum ContentDescription: Sendable, Hashable {
             switch element.namespace {
             case FileDescription.namespace: .fileTransfer(try FileDescription(description: element))
             case ByteStreamDescription.namespace: .stream
+            case ForwardDescription.namespace: .forward
             default: .unknown(element)
             }
     }
@@ -41,6 +44,7 @@ public enum ContentDescription: Sendable, Hashable {
         switch self {
         case .fileTransfer(let file): file.description
         case .stream: ByteStreamDescription.element
+        case .forward: ForwardDescription.element
         case .unknown(let element): element
         }
     }
@@ -50,6 +54,7 @@ public enum ContentDescription: Sendable, Hashable {
         switch self {
         case .fileTransfer: FileDescription.namespace
         case .stream: ByteStreamDescription.namespace
+        case .forward: ForwardDescription.namespace
         case .unknown(let element): element.namespace
         }
     }

@@ -17,6 +17,7 @@ public enum Jingle {
         namespace,
         FileDescription.namespace,
         ByteStreamDescription.namespace,
+        ForwardDescription.namespace,
         ICEQUICTransportDescription.namespace,
         SOCKS5TransportDescription.namespace,
         SOCKS5Bytestream.namespace,

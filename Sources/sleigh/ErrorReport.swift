@@ -1,6 +1,7 @@
 import Client
 import FileTransfer
 import Glibc
+import Jingle
 import SecureChannels
 import TerminalUI
 import Transports
@@ -17,6 +18,7 @@ enum ErrorReport {
         case let error as ClientError: failure(for: error)
         case let error as TransferError: failure(for: error, direction)
         case let error as LocalFileError: failure(for: error)
+        case let error as ForwardError: failure(for: error)
         case let error as StanzaChannelError: failure(for: error)
         case let error as StanzaError:
             Failure("the server answered \(error.condition.rawValue)", code: .failed)
@@ -83,7 +85,7 @@ enum ErrorReport {
             return Failure(
                 peer.isBare ? "no device of \(name(peer)) answers" : "\(name(peer)) does not answer",
                 hint: direction == .both
-                    ? "Is sleigh pipe --listen running there, as that address?"
+                    ? "Is sleigh pipe --listen, or forward --listen, running there, as that address?"
                     : "Is sleigh receive running there, as that address, or another client that takes files?",
                 code: .peerUnavailable)
         case .peerUnable(let peer, let why):
@@ -175,6 +177,20 @@ enum ErrorReport {
             default: .localFile
             }
         return Failure(printable(error.description, columns: 1000), hint: hint, code: code)
+    }
+
+    private static func failure(for error: ForwardError) -> Failure {
+        switch error {
+        case .cannotListen(let address, let why):
+            Failure(
+                "nothing can listen at \(printable(address.description)): \(printable(why))",
+                hint: "Choose another address, or end what uses it.", code: .localFile)
+        case .refused(let address, let reason):
+            Failure(
+                "the peer refused \(printable(address.description)): \(reason.words)",
+                hint: reason == .notAllowed ? "See --allow and --allow-listen there." : "See what is said there.",
+                code: reason == .notAllowed ? .declined : .failed)
+        }
     }
 
     private static func failure(for error: StanzaChannelError) -> Failure {

@@ -15,7 +15,10 @@ struct Sleigh: AsyncParsableCommand {
               sleigh send big.iso you@example.org  on the other
             """,
         version: "0.1.0",
-        subcommands: [LoginCommand.self, ReceiveCommand.self, SendCommand.self, PipeCommand.self, CheckCommand.self])
+        subcommands: [
+            LoginCommand.self, ReceiveCommand.self, SendCommand.self, PipeCommand.self, ForwardCommand.self,
+            CheckCommand.self,
+        ])
 }
 
 /// The program: parses the command line and runs what it asks for.

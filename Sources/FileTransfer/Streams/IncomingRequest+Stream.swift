@@ -1,7 +1,6 @@
 // Wire/Stream.md: accepting a stream.
 import Client
 import Jingle
-import Transports
 
 extension IncomingRequest {
     /// Joins the stream to a target, and returns once both directions are over and each side's program has everything.
@@ -10,30 +9,14 @@ extension IncomingRequest {
     public func accept(
         joining target: StreamTarget, report: @escaping @Sendable (TransferEvent) -> Void
     ) async throws -> StreamSummary {
-        try await accept { offer, prepared in
-            guard let content = offer.contents.first(where: { $0.description == .stream && $0.direction == .both }),
-                let remote = content.transport
-            else { throw TransferError.peerUnable(peer, "it offers nothing that sleigh pipe knows") }
-            let abilities = service.abilities(offering: remote)
-            // Without TLS there is no half-close, and whoever took the fingerprint out of the offer could read everything.
-            guard abilities.encryptsBytestreams else { throw TransferError.notEncrypted(peer) }
-            let negotiation = try await service.negotiation(
-                answering: remote, of: content.id, from: peer, abilities, prepared: prepared)
-            defer { negotiation.close() }
-            try service.check(peer, negotiation.peerFingerprint, abilities)
+        try await accept(.stream, knownTo: "sleigh pipe") { session, content, negotiation, answer in
             let reached = try await target.reach()
-            return try await withThrowingTaskGroup(of: Void.self) { group in
-                defer { group.cancelAll() }
-                group.addTask { await negotiation.run() }
-                var answer = content
-                answer.transport = await negotiation.localDescription()
-                try await offer.session.accept([answer])
-                report(.accepted(by: service.client.address))
-                return try await StreamSession(
-                    service: service, session: offer.session, content: content.id, negotiation: negotiation,
-                    role: .responder, target: reached, report: report
-                ).run()
-            }
+            try await answer()
+            report(.accepted(by: service.client.address))
+            return try await StreamSession(
+                service: service, session: session, content: content, negotiation: negotiation, role: .responder,
+                target: reached, report: report
+            ).run()
         }
     }
 }

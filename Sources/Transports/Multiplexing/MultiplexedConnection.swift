@@ -11,9 +11,9 @@ internal import Synchronization
 /// reader is slow holds back no other. Either side may open streams.
 ///
 /// Order of use: ``run()`` in a child task for as long as the connection is wanted; then as any connection.
-public final class MultiplexedConnection: PeerConnection {
+package final class MultiplexedConnection: PeerConnection {
     /// Which side of the HTTP/2 connection this is: the one that opened the base stream is the client.
-    public enum Role: Sendable {
+    package enum Role: Sendable {
         /// Opens the HTTP/2 streams.
         case client
         /// Asks the client for streams.
@@ -56,7 +56,7 @@ public final class MultiplexedConnection: PeerConnection {
     ///
     /// - Parameter stream: of which nothing was read or written after its header.
     /// - Throws: `ByteStreamError` when this host has no descriptors left.
-    public static func over(
+    package static func over(
         _ base: any PeerConnection, stream: any ByteStream, role: Role
     ) async throws -> MultiplexedConnection {
         try await over(base, stream: stream, role: role, pingInterval: .seconds(10))
@@ -111,7 +111,7 @@ public final class MultiplexedConnection: PeerConnection {
     }
 
     /// Carries the bytes, until the connection is over or the task is cancelled.
-    public func run() async {
+    package func run() async {
         var end = ByteStreamError.closed("the connection was closed here")
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -140,11 +140,11 @@ public final class MultiplexedConnection: PeerConnection {
 
     // MARK: PeerConnection
 
-    public var path: PathReport { base.path }
+    package var path: PathReport { base.path }
 
-    public var carriesManyStreams: Bool { true }
+    package var carriesManyStreams: Bool { true }
 
-    public func openStream(contentName: String) async throws -> any ByteStream {
+    package func openStream(contentName: String) async throws -> any ByteStream {
         let stream: BufferedByteStream
         switch role {
         case .client: stream = try await open(.ownStream)
@@ -159,13 +159,13 @@ public final class MultiplexedConnection: PeerConnection {
         return stream
     }
 
-    public func acceptStream() async throws -> (contentName: String, stream: any ByteStream) {
+    package func acceptStream() async throws -> (contentName: String, stream: any ByteStream) {
         let accepted = try await core.accepted.next()
         return (accepted.contentName, accepted.stream)
     }
 
     /// With a code other than 0 the base connection is aborted with it.
-    public func close(code: UInt64) async {
+    package func close(code: UInt64) async {
         if code == 0 {
             // What was written before has to get out first.
             link.end()
@@ -179,7 +179,7 @@ public final class MultiplexedConnection: PeerConnection {
         await base.close(code: code)
     }
 
-    public func waitUntilClosed() async throws {
+    package func waitUntilClosed() async throws {
         do {
             try await over.next()
         } catch is ByteStreamError {

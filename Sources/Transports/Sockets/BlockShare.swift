@@ -4,14 +4,14 @@ internal import Synchronization
 ///
 /// So memory is bounded whatever peers and programs do, a stream that is busy gets what a long path needs, and one that
 /// is stalled keeps no other from going on.
-final class BlockBudget: Sendable {
+package final class BlockBudget: Sendable {
     let pool: BlockPool
     fileprivate let state: Mutex<Int>
 
     /// Creates a budget.
     ///
     /// - Parameter sharedCount: how many blocks may be in use above those that every stream has.
-    init(blockByteCount: Int = 64 << 10, sharedCount: Int = 1024) {
+    package init(blockByteCount: Int = 64 << 10, sharedCount: Int = 1024) {
         pool = BlockPool(blockByteCount: blockByteCount, keep: 256)
         state = Mutex(sharedCount)
     }

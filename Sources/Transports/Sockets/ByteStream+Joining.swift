@@ -1,9 +1,9 @@
 /// How many bytes went each way between two streams.
-public struct JoinedByteCounts: Sendable, Hashable {
+package struct JoinedByteCounts: Sendable, Hashable {
     /// From the first stream to the second.
-    public var forth: UInt64 = 0
+    package var forth: UInt64 = 0
     /// From the second stream to the first.
-    public var back: UInt64 = 0
+    package var back: UInt64 = 0
 }
 
 extension ByteStream {
@@ -13,7 +13,7 @@ extension ByteStream {
     ///
     /// - Parameter code: what they are reset with.
     /// - Throws: `ByteStreamError`, `CancellationError`.
-    public func join(_ other: any ByteStream, resettingWith code: UInt64) async throws -> JoinedByteCounts {
+    package func join(_ other: any ByteStream, resettingWith code: UInt64) async throws -> JoinedByteCounts {
         do {
             return try await withThrowingTaskGroup(of: JoinedByteCounts.self) { group in
                 group.addTask { JoinedByteCounts(forth: try await self.copy(to: other)) }

@@ -3,7 +3,7 @@ internal import NIOCore
 /// A TCP or Unix socket of this host as a stream of bytes.
 ///
 /// Dropping the last reference aborts what has not ended.
-public final class SocketStream: ByteStream {
+package final class SocketStream: ByteStream {
     private let stream: BufferedByteStream
     let channel: any Channel
 
@@ -21,10 +21,10 @@ public final class SocketStream: ByteStream {
         return SocketStream(stream: handler.stream, channel: channel)
     }
 
-    public func read() async throws -> Block? { try await stream.read() }
-    public var unacknowledgedByteCount: Int { stream.unacknowledgedByteCount }
-    public func write(_ block: Block) async throws { try await stream.write(block) }
+    package func read() async throws -> Block? { try await stream.read() }
+    package var unacknowledgedByteCount: Int { stream.unacknowledgedByteCount }
+    package func write(_ block: Block) async throws { try await stream.write(block) }
     /// Ends our direction, and returns when the kernel has everything.
-    public func finish() async throws { try await stream.finish() }
-    public func reset(code: UInt64) { stream.reset(code: code) }
+    package func finish() async throws { try await stream.finish() }
+    package func reset(code: UInt64) { stream.reset(code: code) }
 }

@@ -97,12 +97,12 @@ extension EndToEnd {
                 let stalled = try world.python(
                     on: .a,
                     """
-                    import socket
+                    import socket, time
                     s = socket.create_connection(("127.0.0.1", 8002)); s.settimeout(3); n = 0
                     try:
                         while True: n += s.send(bytes(1 << 16))
                     except TimeoutError: print("full", n, flush=True)
-                    input()
+                    time.sleep(600)
                     """)
                 try await wait(for: "stalled connection") { stalled.output.contains("full") || !stalled.isRunning }
                 let load = try world.python(
@@ -239,10 +239,7 @@ extension World {
     /// Starts a program in Python on a host.
     fileprivate func python(on host: Host, _ script: String) throws -> Program {
         try Program(
-            [
-                "ip", "netns", "exec", prefix + host.rawValue, "bash", "-c", "exec python3 -c \"$1\" < <(sleep 600)",
-                "", script,
-            ],
+            ["ip", "netns", "exec", prefix + host.rawValue, "python3", "-c", script],
             named: "python-\(UUID().uuidString)", folder: folder)
     }
 
@@ -266,7 +263,6 @@ extension World {
             import hashlib, socketserver, time
             class Handler(socketserver.StreamRequestHandler):
                 def handle(self): \(handling)
-            path = \(place.hasPrefix("/"))
             class Server(\(place.hasPrefix("/") ? "socketserver.ThreadingUnixStreamServer" : "socketserver.ThreadingTCPServer")):
                 request_queue_size = 256; daemon_threads = True; allow_reuse_address = True
             server = Server(\(place.hasPrefix("/") ? "'\(place)'" : "('127.0.0.1', \(place))"), Handler)

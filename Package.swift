@@ -96,7 +96,7 @@ let package = Package(
         .testTarget(name: "JingleTests", dependencies: ["Jingle", "XMPP", "XML"], swiftSettings: settings),
         .testTarget(
             name: "SecureChannelsTests", dependencies: ["SecureChannels", "COpenSSL"], swiftSettings: settings),
-        .testTarget(name: "ICETests", dependencies: ["ICE"], swiftSettings: settings),
+        .testTarget(name: "ICETests", dependencies: ["ICE", "Transports"], swiftSettings: settings),
         .testTarget(
             name: "TransportsTests",
             dependencies: [
@@ -117,7 +117,8 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(name: "TerminalUITests", dependencies: ["TerminalUI"], swiftSettings: settings),
         .testTarget(
-            name: "SleighTests", dependencies: ["sleigh", "Client", "FileTransfer", "SecureChannels", "XMPP"],
+            name: "SleighTests",
+            dependencies: ["sleigh", "Client", "FileTransfer", "Jingle", "SecureChannels", "XMPP"],
             swiftSettings: settings),
         .testTarget(
             name: "EndToEndTests", dependencies: ["sleigh", "LinkEmulator", "ScriptedClient"],

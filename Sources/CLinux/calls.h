@@ -51,6 +51,8 @@ struct sleigh_tcp_state {
     // Segments sent and not acknowledged, keep-alive and window probes without an answer.
     uint32_t unacknowledged;
     uint32_t probes;
+    uint32_t sent_segments;
+    uint32_t repeated_segments;
     // Since anything came.
     uint32_t silence_ms;
 };
@@ -68,6 +70,8 @@ static inline int sleigh_tcp_state(int socket, struct sleigh_tcp_state *state) {
     memcpy(&state->silence_ms, info + 56, 4);
     if (since_data_ms < state->silence_ms) state->silence_ms = since_data_ms;
     memcpy(&state->round_trip_us, info + 68, 4);
+    memcpy(&state->repeated_segments, info + 100, 4);
+    memcpy(&state->sent_segments, info + 136, 4);
     memcpy(&state->minimum_round_trip_us, info + 148, 4);
     return 0;
 }

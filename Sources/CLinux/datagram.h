@@ -20,6 +20,7 @@
 #define DATAGRAM_IP_PMTUDISC_PROBE 3
 #define DATAGRAM_IPV6_MTU_DISCOVER 23
 #define DATAGRAM_SEND_MANY 64
+#define DATAGRAM_RECEIVE_MANY 64
 
 // As the kernel's struct mmsghdr, which the headers show only with _GNU_SOURCE.
 struct datagram_message {
@@ -32,19 +33,19 @@ struct datagram_receiver {
     unsigned int count;
     size_t capacity;
     uint8_t *memory;
-    struct datagram_message messages[16];
-    struct iovec vectors[16];
+    struct datagram_message messages[DATAGRAM_RECEIVE_MANY];
+    struct iovec vectors[DATAGRAM_RECEIVE_MANY];
     // Room for one int each, aligned.
     union {
         struct cmsghdr header;
         char bytes[CMSG_SPACE(sizeof(int))];
-    } controls[16];
+    } controls[DATAGRAM_RECEIVE_MANY];
 };
 
 static inline struct datagram_receiver *datagram_receiver_new(unsigned int count, size_t capacity) {
     struct datagram_receiver *r = (struct datagram_receiver *)calloc(1, sizeof *r);
     if (r == NULL) return NULL;
-    r->count = count < 16 ? count : 16;
+    r->count = count < DATAGRAM_RECEIVE_MANY ? count : DATAGRAM_RECEIVE_MANY;
     r->capacity = capacity;
     r->memory = (uint8_t *)malloc(r->count * capacity);
     if (r->memory == NULL) {
@@ -97,20 +98,20 @@ static inline size_t datagram_received_segment(struct datagram_receiver *r, int 
     return r->messages[i].length;
 }
 
-// Sends everything in one call, cut into segments by the kernel. Returns the bytes taken, or -errno.
-static inline long datagram_send_segments(
-    int fd, const void *remote, socklen_t remote_length, const void *bytes, size_t length, size_t segment) {
+// Sends everything the vectors hold in one call, cut into segments by the kernel. Returns the bytes taken, or -errno.
+static inline long datagram_send_vectors(
+    int fd, const void *remote, socklen_t remote_length, struct iovec *vectors, size_t count, size_t length,
+    size_t segment) {
     union {
         struct cmsghdr header;
         char bytes[CMSG_SPACE(sizeof(uint16_t))];
     } control;
-    struct iovec vector = {(void *)bytes, length};
     struct msghdr message;
     memset(&message, 0, sizeof message);
     message.msg_name = (void *)remote;
     message.msg_namelen = remote_length;
-    message.msg_iov = &vector;
-    message.msg_iovlen = 1;
+    message.msg_iov = vectors;
+    message.msg_iovlen = count;
     if (length > segment) {
         memset(&control, 0, sizeof control);
         message.msg_control = &control;
@@ -124,6 +125,13 @@ static inline long datagram_send_segments(
     }
     ssize_t n = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     return n < 0 ? -errno : (long)n;
+}
+
+// The same for one run of bytes.
+static inline long datagram_send_segments(
+    int fd, const void *remote, socklen_t remote_length, const void *bytes, size_t length, size_t segment) {
+    struct iovec vector = {(void *)bytes, length};
+    return datagram_send_vectors(fd, remote, remote_length, &vector, 1, length, segment);
 }
 
 // Sends the segments one by one in as few calls as possible. Returns the bytes taken, or -errno if there are none.
@@ -155,15 +163,20 @@ static inline long datagram_send_each(
     return (long)sent;
 }
 
-// Prepares a socket for bulk transfer: groups received datagrams, never fragments, and has room.
-static inline int datagram_prepare(int fd, int family, int buffer_size) {
-    int one = 1, probe = DATAGRAM_IP_PMTUDISC_PROBE;
+// Prepares a socket for bulk transfer: groups received datagrams, and has room.
+static inline int datagram_prepare(int fd, int buffer_size) {
+    int one = 1;
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer_size, sizeof buffer_size);
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer_size, sizeof buffer_size);
+    return setsockopt(fd, DATAGRAM_SOL_UDP, DATAGRAM_UDP_GRO, &one, sizeof one);
+}
+
+// Never fragments from now on: a datagram that is too large is lost.
+static inline void datagram_forbid_fragments(int fd, int family) {
+    int probe = DATAGRAM_IP_PMTUDISC_PROBE;
     if (family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, DATAGRAM_IPV6_MTU_DISCOVER, &probe, sizeof probe);
     setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &probe, sizeof probe);
-    return setsockopt(fd, DATAGRAM_SOL_UDP, DATAGRAM_UDP_GRO, &one, sizeof one);
 }
 
 // Lets this thread's timers be exact to the nanosecond.

@@ -7,6 +7,7 @@
 #include <nice/agent.h>
 #include <nice/interfaces.h>
 #include <string.h>
+#include <sys/socket.h>
 
 // Casts, macros and variadics that Swift cannot call.
 
@@ -70,6 +71,28 @@ static inline int cnice_duplicate_selected_socket(NiceAgent *agent, guint stream
     if (socket == NULL) return -1;
     int descriptor = duplicate(g_socket_get_fd(socket));
     g_object_unref(socket);
+    return descriptor;
+}
+
+// The descriptor of the UDP socket that is bound to an address, duplicated, or -1.
+static inline int cnice_duplicate_socket(
+    NiceAgent *agent, guint stream, const struct sockaddr *address, int (*duplicate)(int)) {
+    NiceAddress wanted, bound;
+    GPtrArray *sockets = nice_agent_get_sockets(agent, stream, 1);
+    int descriptor = -1;
+    if (sockets == NULL) return -1;
+    nice_address_set_from_sockaddr(&wanted, address);
+    for (guint index = 0; index < sockets->len && descriptor < 0; index++) {
+        GSocket *socket = g_ptr_array_index(sockets, index);
+        struct sockaddr_storage name;
+        socklen_t length = sizeof name;
+        if (g_socket_get_socket_type(socket) != G_SOCKET_TYPE_DATAGRAM ||
+            getsockname(g_socket_get_fd(socket), (struct sockaddr *)&name, &length) != 0)
+            continue;
+        nice_address_set_from_sockaddr(&bound, (struct sockaddr *)&name);
+        if (nice_address_equal(&wanted, &bound)) descriptor = duplicate(g_socket_get_fd(socket));
+    }
+    g_ptr_array_unref(sockets);
     return descriptor;
 }
 

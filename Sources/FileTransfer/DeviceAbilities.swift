@@ -12,6 +12,10 @@ public struct DeviceAbilities: Sendable, Hashable {
     public var hasStreams: Bool
     /// Whether it forwards connections.
     public var hasForwards: Bool
+    /// Whether it says that it is Libervia, which takes streams in one direction and does not say so.
+    public var isLibervia: Bool
+    /// Whether it takes part in measurements of the path.
+    public var hasBench: Bool
     /// Whether it can be asked for a file together with the account's other devices (XEP-0353).
     public var takesProposals: Bool
     /// The transports it has, by their short names such as `ice-quic`; those not known here are left out.
@@ -36,6 +40,8 @@ public struct DeviceAbilities: Sendable, Hashable {
         hasFileTransfer = info.has(FileDescription.namespace)
         hasStreams = info.has(ByteStreamDescription.namespace)
         hasForwards = info.has(ForwardDescription.namespace)
+        isLibervia = info.identities.contains { $0.category == "client" && $0.name == "Libervia" }
+        hasBench = info.has(BenchDescription.namespace)
         let known = Self.transportNames.filter { info.has($0.0) }
         transports = known.map(\.1)
         sharedTransports = known.filter { TransferService.features.contains($0.0) }.map(\.1)
@@ -46,12 +52,21 @@ public struct DeviceAbilities: Sendable, Hashable {
     }
 
     /// Why it cannot take what this program offers, as part of a sentence; `nil` when it can.
-    public func obstacle(to application: TransferApplication) -> String? {
+    ///
+    /// - Parameter permitsOneWayStreams: whether a stream may go to another client.
+    public func obstacle(to application: TransferApplication, permitsOneWayStreams: Bool = false) -> String? {
         if !hasJingle { return "it does not negotiate transfers (Jingle)" }
         switch application {
         case .file: if !hasFileTransfer { return "it does not receive files by Jingle" }
         case .forward: if !hasForwards { return "no sleigh forward --listen is running there" }
-        case .stream: if !hasStreams { return "no sleigh pipe --listen is running there" }
+        case .stream where hasStreams: break
+        case .stream:
+            guard isLibervia else { return "no sleigh pipe --listen is running there" }
+            guard permitsOneWayStreams else {
+                return "it is Libervia, which takes streams in one direction and not end-to-end encrypted:"
+                    + " only with --allow-unencrypted"
+            }
+        case .bench: if !hasBench { return "no sleigh bench --listen is running there" }
         }
         if sharedTransports.isEmpty {
             return transports.isEmpty

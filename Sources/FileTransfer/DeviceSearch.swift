@@ -12,6 +12,7 @@ struct DeviceSearch {
     /// The person's bare address.
     let peer: JID
     let application: TransferApplication
+    let permitsOneWayStreams: Bool
     let client: XMPPClient
     let report: @Sendable (TransferEvent) -> Void
 
@@ -78,7 +79,9 @@ struct DeviceSearch {
             guard try await client.seesPresence(of: peer) else { return nil }
             let presence = try await client.presence(of: peer)
             guard !presence.devices.isEmpty else { return nil }
-            return try await DeviceSurvey(of: presence, for: application, client: client, isFresh: false)
+            return try await DeviceSurvey(
+                of: presence, for: application, permitsOneWayStreams: permitsOneWayStreams, client: client,
+                isFresh: false)
         } catch let error where error is StanzaError || error is StanzaParseError {
             return nil
         } catch StanzaChannelError.timedOut {

@@ -43,22 +43,29 @@ public struct DeviceSurvey: Sendable {
     public let devices: [Device]
 
     private let application: TransferApplication
+    private let permitsOneWayStreams: Bool
 
-    package init(devices: [Device], for application: TransferApplication = .file) {
+    package init(
+        devices: [Device], for application: TransferApplication = .file, permitsOneWayStreams: Bool = false
+    ) {
         self.devices = devices
         self.application = application
+        self.permitsOneWayStreams = permitsOneWayStreams
     }
 
     /// Asks all devices at once.
     ///
     /// - Parameters:
     ///   - application: what they are to take.
+    ///   - permitsOneWayStreams: whether a stream may go to another client.
     ///   - isFresh: whether to ask again what is known from capabilities, which shows that a device is there.
     /// - Throws: `StanzaChannelError.closed`, `CancellationError`.
     public init(
-        of presence: ContactPresence, for application: TransferApplication = .file, client: XMPPClient, isFresh: Bool
+        of presence: ContactPresence, for application: TransferApplication = .file, permitsOneWayStreams: Bool = false,
+        client: XMPPClient, isFresh: Bool
     ) async throws {
         self.application = application
+        self.permitsOneWayStreams = permitsOneWayStreams
         let devices = presence.devicesByPreference.prefix(Self.deviceCount)
         self.devices = try await withThrowingTaskGroup(of: (Int, Device).self) { group in
             for (index, (address, priority)) in devices.enumerated() {
@@ -89,7 +96,11 @@ public struct DeviceSurvey: Sendable {
     }
 
     private func canTake(_ device: Device) -> Bool {
-        device.abilities.map { $0.obstacle(to: application) == nil } ?? false
+        device.abilities.map { obstacle($0) == nil } ?? false
+    }
+
+    private func obstacle(_ abilities: DeviceAbilities) -> String? {
+        abilities.obstacle(to: application, permitsOneWayStreams: permitsOneWayStreams)
     }
 
     /// The device to prefer of those that can take what this program offers.
@@ -105,7 +116,7 @@ public struct DeviceSurvey: Sendable {
         if !takers.isEmpty || devices.isEmpty { return .proposal }
         if let bestDevice { return .session(bestDevice) }
         let obstacles = devices.compactMap { device in
-            device.abilities?.obstacle(to: application).map { (device.address, $0) }
+            device.abilities.flatMap(obstacle).map { (device.address, $0) }
         }
         guard obstacles.count == devices.count else { return .proposal }
         if obstacles.count == 1 { return .none(obstacles[0].1) }

@@ -16,7 +16,8 @@ public struct FileSender: Sendable {
         self.report = report
     }
 
-    /// Sends a file and returns once the receiver has confirmed that all of it is there and on the disk.
+    /// Sends a file and returns once the receiver has confirmed that all of it is there and on the disk. When the path is
+    /// lost midway it goes on over another, as long as that gets it further.
     ///
     /// - Parameters:
     ///   - target: the bare address of a person, whose devices are asked, or the full address of a device.
@@ -25,13 +26,34 @@ public struct FileSender: Sendable {
     public func send(
         _ source: FileSource, to target: JID, started: ContinuousClock.Instant = .now
     ) async throws -> TransferSummary {
-        let file = FileDescription(of: source)
+        let record = TransferRecord(started: started)
+        var (file, target) = (FileDescription(of: source), target)
+        while true {
+            do {
+                return try await send(source, as: file, to: target, record)
+            } catch {
+                let loss = try record.loss(after: error)
+                guard await service.canContinue(with: loss.session.peer) else { throw loss.interruption() }
+                report(.pathLost(loss.why))
+                file.extensions = [FileContinuation(sid: loss.session.sid).element]
+                target = loss.session.peer
+            }
+        }
+    }
+
+    private func send(
+        _ source: FileSource, as file: FileDescription, to target: JID, _ record: TransferRecord
+    ) async throws -> TransferSummary {
         let outgoing = OutgoingSession(
-            service: service, application: .file, description: .fileTransfer(file), senders: .initiator,
-            report: report)
+            service: service, application: .file, description: .fileTransfer(file), senders: .initiator
+        ) { event in
+            // Who goes on does not ask.
+            if case .inviting = event, record.isContinuing { return }
+            report(event)
+        }
         return try await outgoing.run(to: target) { offered in
             try await OutgoingFile(
-                service: service, offered: offered, source: source, started: started, report: report
+                service: service, offered: offered, source: source, record: record, report: report
             ).run()
         }
     }

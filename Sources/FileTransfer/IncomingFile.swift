@@ -20,7 +20,7 @@ struct IncomingFile: Sendable {
     private let remote: ContentTransport
     private let folder: DestinationFolder
     private let existing: ExistingFile
-    private let started: ContinuousClock.Instant
+    private let record: TransferRecord
     private let report: @Sendable (TransferEvent) -> Void
 
     private let expected: ExpectedDigest
@@ -35,13 +35,13 @@ struct IncomingFile: Sendable {
     /// - Throws: `TransferError.peerUnable` when nothing in it can be received.
     init(
         service: TransferService, offer: JingleHost.Offer, folder: DestinationFolder, existing: ExistingFile,
-        started: ContinuousClock.Instant, report: @escaping @Sendable (TransferEvent) -> Void
+        record: TransferRecord, report: @escaping @Sendable (TransferEvent) -> Void
     ) throws {
         self.service = service
         session = offer.session
         self.folder = folder
         self.existing = existing
-        self.started = started
+        self.record = record
         self.report = report
         for content in offer.contents where content.direction == .initiator {
             guard let file = content.file, let remote = content.transport else { continue }
@@ -66,9 +66,10 @@ struct IncomingFile: Sendable {
     func run(_ prepared: ICEQUICTransport?) async throws -> (TransferSummary, ReceivedFile) {
         let abilities = service.abilities(offering: remote)
         let negotiation = try await service.negotiation(
-            answering: remote, of: content.id, from: offerer, abilities, prepared: prepared)
+            answering: remote, of: content.id, for: .file, from: offerer, abilities, prepared: prepared)
         defer { negotiation.close() }
         try service.check(offerer, negotiation.peerFingerprint, abilities)
+        try record.check(file, negotiation.peerFingerprint, from: offerer)
         let sink = try await folder.receive(
             FileOffer(
                 sender: offerer.bare.description, name: file.name ?? "", byteCount: file.size,
@@ -165,6 +166,7 @@ struct IncomingFile: Sendable {
             if let fingerprint = negotiation.peerFingerprint { try service.trust.confirm(offerer, fingerprint) }
             report(.connected(connection.path, peer: offerer, fingerprint: negotiation.peerFingerprint))
             if sink.offset > 0 { report(.resumed(atByte: Int64(sink.offset))) }
+            record.connect(session.id, negotiation.peerFingerprint, connection.path, from: sink.offset)
             let result = try await receive(stream, over: connection, into: sink)
             // The file is there; the sender takes either of these as the confirmation.
             try? await session.sendInfo(.received(SessionInfo.ContentReference(content.id)))
@@ -185,8 +187,7 @@ struct IncomingFile: Sendable {
     private func receive(
         _ stream: any ByteStream, over connection: any PeerConnection, into sink: FileSink
     ) async throws -> (TransferSummary, ReceivedFile) {
-        let offset = sink.offset
-        let firstByte = try await copy(stream, of: connection, into: sink)
+        try await copy(stream, of: connection, into: sink)
         report(.verifying)
         let digest = try await sink.digest()
         let told = try await expectedDigest(over: connection)
@@ -195,26 +196,23 @@ struct IncomingFile: Sendable {
                 byteCount: position.byteCount, "the sender tells neither size nor checksum, so the end may be missing")
         }
         let received = try await sink.finish(expecting: told)
-        let summary = TransferSummary(
-            name: received.name, peer: offerer, byteCount: Int64(received.byteCount),
-            transferredByteCount: Int64(received.byteCount - offset), duration: .now - firstByte,
-            timeToFirstByte: firstByte - started, sha256: hexadecimal(digest), isVerified: received.isVerified,
-            path: connection.path)
+        let summary = record.summary(
+            name: received.name, peer: offerer, byteCount: received.byteCount, sha256: hexadecimal(digest),
+            isVerified: received.isVerified, path: connection.path)
         return (summary, received)
     }
 
-    /// Copies to the end of the stream; returns when the first byte came.
+    /// Copies to the end of the stream.
     private func copy(
         _ stream: any ByteStream, of connection: any PeerConnection, into sink: FileSink
-    ) async throws -> ContinuousClock.Instant {
-        try await withThrowingTaskGroup(of: ContinuousClock.Instant.self) { group in
+    ) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
             defer { group.cancelAll() }
             group.addTask {
-                var firstByte: ContinuousClock.Instant?
                 position.startWaiting()
                 while !isComplete(sink, over: connection), let block = try await stream.read() {
                     position.stopWaiting()
-                    if firstByte == nil { firstByte = .now }
+                    record.begin(at: .now)
                     try await sink.write(block)
                     let count = Int64(sink.offset)
                     position.advance(to: count)
@@ -226,7 +224,7 @@ struct IncomingFile: Sendable {
                     throw TransferError.interrupted(
                         byteCount: position.byteCount, "the sender closed the connection before the end of the file")
                 }
-                return firstByte ?? .now
+                record.begin(at: .now)
             }
             group.addTask {
                 while true {
@@ -236,8 +234,7 @@ struct IncomingFile: Sendable {
                 throw TransferError.interrupted(
                     byteCount: position.byteCount, "the sender is connected but sends no more")
             }
-            guard let firstByte = try await group.next() else { throw CancellationError() }
-            return firstByte
+            try await group.next()
         }
     }
 

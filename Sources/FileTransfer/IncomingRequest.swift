@@ -36,9 +36,11 @@ public final class IncomingRequest: Sendable {
     /// When the offer came.
     public let arrived: ContinuousClock.Instant
 
+    /// Whether it is a stream in one direction, which no sleigh offers.
+    private let isOneWayStream: Bool
     let origin: Origin
     let service: TransferService
-    private let inbox: IncomingRequests
+    let inbox: IncomingRequests
     private let withdrawal = AsyncStream.makeStream(of: Withdrawal.self)
 
     init(
@@ -48,6 +50,7 @@ public final class IncomingRequest: Sendable {
         self.peer = peer
         self.application = application
         let file: FileDescription? = if case .fileTransfer(let file) = description { file } else { nil }
+        isOneWayStream = description == .oneWayStream
         name = file?.name ?? ""
         byteCount = file?.size
         arrived = .now
@@ -83,31 +86,28 @@ public final class IncomingRequest: Sendable {
         }
     }
 
+    /// Tells the peer that we cannot take it now.
+    ///
+    /// - Parameter why: as part of a sentence.
+    public func declineAsBusy(_ why: String) async {
+        let reason = Reason(.busy, text: why)
+        switch origin {
+        case .proposed(let id): await inbox.reject(id, from: peer, reason)
+        case .offered(let offer): await offer.session.terminate(reason)
+        }
+    }
+
     /// Whether others than the two devices could read the bytes; `nil` when the offer does not show it yet.
     public var isEndToEndEncrypted: Bool? {
-        guard case .offered(let offer) = origin else { return nil }
+        guard case .offered(let offer) = origin else { return isOneWayStream ? false : nil }
         return offer.contents.contains { $0.transport.map(service.abilities(offering:))?.encryptsBytestreams == true }
     }
 
     /// Whether the offer is not to be accepted, as others than the two devices could read the bytes.
-    public var isTooOpen: Bool { service.policy.requiresEncryption && isEndToEndEncrypted == false }
-
-    /// Receives the file, and returns once it is verified and has its name.
-    ///
-    /// - Throws: `TransferError`, `LocalFileError`, `StanzaChannelError`, or `CancellationError`; the peer is told, and
-    ///   what has arrived is kept for another attempt.
-    public func accept(
-        into folder: DestinationFolder, existing: ExistingFile,
-        report: @escaping @Sendable (TransferEvent) -> Void
-    ) async throws -> (TransferSummary, ReceivedFile) {
-        try await accept { offer, prepared in
-            let incoming = try IncomingFile(
-                service: service, offer: offer, folder: folder, existing: existing, started: arrived, report: report)
-            guard incoming.isFile(named: name, byteCount: byteCount) else {
-                throw TransferError.protocolViolation("it starts to send another file than it announced")
-            }
-            return try await incoming.run(prepared)
-        }
+    public var isTooOpen: Bool {
+        let policy = service.policy
+        return isEndToEndEncrypted == false
+            && (policy.requiresEncryption || isOneWayStream && !policy.permitsOneWayStreams)
     }
 
     /// Takes the offer, runs `body` in its session, and tells the peer how it failed if it did.
@@ -121,9 +121,16 @@ public final class IncomingRequest: Sendable {
         case .offered(let offered): offer = offered
         case .proposed(let id): offer = try await inbox.proceed(id, from: peer)
         }
+        return try await run(offer, await preparation, body)
+    }
+
+    /// Runs `body` in the session of an offer, and tells the peer how it failed if it did.
+    func run<Value: Sendable>(
+        _ offer: JingleHost.Offer, _ prepared: ICEQUICTransport?,
+        _ body: (JingleHost.Offer, ICEQUICTransport?) async throws -> Value
+    ) async throws -> Value {
+        defer { prepared?.close() }
         do {
-            let prepared = await preparation
-            defer { prepared?.close() }
             return try await body(offer, prepared)
         } catch {
             let error = TransferError.cause(of: error, peer: peer)
@@ -136,7 +143,8 @@ public final class IncomingRequest: Sendable {
     /// search for the way of its content; `body` accepts the session by the closure it is given.
     func accept<Value: Sendable>(
         _ description: ContentDescription, knownTo command: String,
-        _ body: (JingleSessionHandle, ContentID, TransportNegotiation, _ answer: () async throws -> Void) async throws ->
+        _ body: (JingleSessionHandle, ContentID, TransportNegotiation, _ answer: () async throws -> Void) async throws
+            ->
             Value
     ) async throws -> Value {
         try await accept { offer, prepared in
@@ -144,10 +152,10 @@ public final class IncomingRequest: Sendable {
                 let remote = content.transport
             else { throw TransferError.peerUnable(peer, "it offers nothing that \(command) knows") }
             let abilities = service.abilities(offering: remote)
-            // Without TLS there is no half-close, and whoever took the fingerprint out of the offer could read everything.
+            // Whoever took the fingerprint out of the offer could read everything.
             guard abilities.encryptsBytestreams else { throw TransferError.notEncrypted(peer) }
             let negotiation = try await service.negotiation(
-                answering: remote, of: content.id, from: peer, abilities, prepared: prepared)
+                answering: remote, of: content.id, for: application, from: peer, abilities, prepared: prepared)
             defer { negotiation.close() }
             try service.check(peer, negotiation.peerFingerprint, abilities)
             return try await withThrowingTaskGroup(of: Void.self) { group in
@@ -165,7 +173,7 @@ public final class IncomingRequest: Sendable {
     private func prepareICEQUIC() async -> ICEQUICTransport? {
         if case .offered(let offer) = origin, !offer.contents.contains(where: \.offersICEQUIC) { return nil }
         // When it cannot be started now it fails again when its turn comes, and then says why.
-        return try? await service.startICEQUIC(.responder)
+        return try? await service.startICEQUIC(.responder, for: application)
     }
 }
 

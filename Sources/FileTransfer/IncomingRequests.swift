@@ -25,6 +25,13 @@ public actor IncomingRequests {
     /// The proposals on which the user is asked, or was.
     private var asked: Set<Key> = []
     private var expected: [Key: AsyncStream<JingleHost.Offer>.Continuation] = [:]
+    /// The sessions with which their initiator may go on in another one.
+    private var interruptible: [Key: Continuations] = [:]
+
+    /// The offer that goes on with a session, once it is there.
+    private typealias Continuations = (
+        stream: AsyncStream<JingleHost.Offer>, continuation: AsyncStream<JingleHost.Offer>.Continuation
+    )
 
     private struct Key: Hashable {
         var id: String
@@ -60,7 +67,25 @@ public actor IncomingRequests {
         for entry in invitations.values { entry.request.withdraw(.byPeer) }
         invitations = [:]
         for waiting in expected.values { waiting.finish() }
-        expected = [:]
+        for waiting in interruptible.values { waiting.continuation.finish() }
+        (expected, interruptible) = ([:], [:])
+    }
+
+    // MARK: Continuations
+
+    /// From now on the first offer that goes on with a session comes here; end with ``endContinuation(of:)``.
+    func expectContinuation(of session: JingleSessionID) -> AsyncStream<JingleHost.Offer> {
+        let made = AsyncStream.makeStream(of: JingleHost.Offer.self, bufferingPolicy: .bufferingOldest(1))
+        interruptible[Key(id: session.sid, peer: session.peer)] = made
+        return made.stream
+    }
+
+    /// Refuses what would go on with a session, should it be there unread.
+    func endContinuation(of session: JingleSessionID) async {
+        let key = Key(id: session.sid, peer: session.peer)
+        guard let (offers, continuation) = interruptible.removeValue(forKey: key) else { return }
+        continuation.finish()
+        for await offer in offers { await offer.session.terminate(Reason(.gone)) }
     }
 
     // MARK: Answers to proposals
@@ -72,8 +97,8 @@ public actor IncomingRequests {
         await answer(Key(id: id, peer: peer)) { $0.ring() }
     }
 
-    func reject(_ id: String, from peer: JID) async {
-        await answer(Key(id: id, peer: peer)) { $0.reject() }
+    func reject(_ id: String, from peer: JID, _ reason: Reason = Reason(.busy)) async {
+        await answer(Key(id: id, peer: peer)) { $0.reject(reason) }
     }
 
     /// Takes the session on this device and waits for the peer to start it.
@@ -156,7 +181,8 @@ public actor IncomingRequests {
             asked.remove(old)
         }
         guard sender(key.peer, mayAsk: invitations.count), let description = invitation.descriptions.first,
-            let application = TransferApplication(of: description), applications.contains(application)
+            let application = TransferApplication(of: description), applications.contains(application),
+            description != .oneWayStream || service.policy.permitsOneWayStreams
         else { return }
         let request = IncomingRequest(
             peer: key.peer, application: application, description: description, origin: .proposed(id: key.id),
@@ -174,6 +200,15 @@ public actor IncomingRequests {
         let key = Key(id: offer.session.id.sid, peer: offer.session.peer)
         if let waiting = expected.removeValue(forKey: key) {
             waiting.yield(offer)
+            return
+        }
+        let file = offer.contents.lazy.compactMap(\.file).first
+        if let continued = file.flatMap(FileContinuation.init),
+            let waiting = interruptible[Key(id: continued.sid, peer: key.peer)]
+        {
+            guard case .enqueued = waiting.continuation.yield(offer) else {
+                return await offer.session.terminate(Reason(.busy))
+            }
             return
         }
         let known = offer.contents.lazy.compactMap(\.description).compactMap { description in

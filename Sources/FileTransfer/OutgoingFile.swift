@@ -8,6 +8,8 @@ import XMPP
 struct OutgoingFile: Sendable {
     /// How long the people there may think about it.
     static let answerTimeout = Duration.seconds(180)
+    /// How long a device may take to go on with a file it has accepted before.
+    private static let continuationTimeout = Duration.seconds(30)
     /// How long the receiver's word may take once it has closed the connection.
     private static let confirmationTimeout = Duration.seconds(10)
     /// How long a client that is no sleigh may take to say that it has the file; some never do.
@@ -16,9 +18,10 @@ struct OutgoingFile: Sendable {
     let service: TransferService
     let session: JingleSessionHandle
     let content: ContentID
+    let peer: TransferService.PeerAbilities
     let negotiation: TransportNegotiation
     let source: FileSource
-    let started: ContinuousClock.Instant
+    let record: TransferRecord
     let report: @Sendable (TransferEvent) -> Void
 
     private let accepted = AsyncStream.makeStream(of: FileDescription.Range.self)
@@ -27,15 +30,16 @@ struct OutgoingFile: Sendable {
     private let position = TransferPosition()
 
     init(
-        service: TransferService, offered: OutgoingSession.Offered, source: FileSource,
-        started: ContinuousClock.Instant, report: @escaping @Sendable (TransferEvent) -> Void
+        service: TransferService, offered: OutgoingSession.Offered, source: FileSource, record: TransferRecord,
+        report: @escaping @Sendable (TransferEvent) -> Void
     ) {
         self.service = service
         session = offered.session
         content = offered.content
+        peer = offered.peer
         negotiation = offered.negotiation
         self.source = source
-        self.started = started
+        self.record = record
         self.report = report
     }
 
@@ -91,7 +95,8 @@ struct OutgoingFile: Sendable {
     /// Waits for the peer's acceptance, and returns what it wants of the file.
     private func acceptance() async throws -> FileDescription.Range {
         let range = try await negotiation.answeringProposals {
-            try await accepted.stream.first(within: Self.answerTimeout)
+            try await accepted.stream.first(
+                within: record.isContinuing ? Self.continuationTimeout : Self.answerTimeout)
         }
         guard let range else { throw TransferError.notAnswered(session.peer) }
         return range
@@ -123,15 +128,18 @@ struct OutgoingFile: Sendable {
         if let fingerprint = negotiation.peerFingerprint { try service.trust.confirm(session.peer, fingerprint) }
         report(.connected(connection.path, peer: session.peer, fingerprint: negotiation.peerFingerprint))
         if range.offset > 0 { report(.resumed(atByte: Int64(range.offset))) }
-        let firstByte = ContinuousClock.now
+        record.connect(session.id, negotiation.peerFingerprint, connection.path, from: range.offset)
+        record.begin(at: .now)
         let digest = try await copy(range, over: connection)
+        // What another client does before it confirms the file, if anything, is not known.
+        let delivered = ContinuousClock.now
         report(.verifying)
         try await confirm(digest, over: connection)
-        let summary = TransferSummary(
-            name: source.name, peer: session.peer, byteCount: Int64(source.byteCount),
-            transferredByteCount: Int64(source.byteCount - range.offset), duration: .now - firstByte,
-            timeToFirstByte: firstByte - started, sha256: hexadecimal(digest),
-            isVerified: connection.path.isEndToEndEncrypted, path: connection.path)
+        let isConfirmedBySleigh = connection.path.isEndToEndEncrypted
+        let summary = record.summary(
+            name: source.name, peer: session.peer, byteCount: source.byteCount,
+            end: isConfirmedBySleigh ? .now : delivered, sha256: hexadecimal(digest), isVerified: isConfirmedBySleigh,
+            path: connection.path)
         await connection.close()
         await session.terminate(Reason(.success))
         return summary
@@ -167,7 +175,9 @@ struct OutgoingFile: Sendable {
     /// takes, for as long as it is there.
     private func confirm(_ digest: [UInt8], over connection: any PeerConnection) async throws {
         var file = FileDescription()
-        file.hashes = [Hash(.sha256, value: digest)].compactMap { $0 }
+        if let hash = Hash(.sha256, value: digest) {
+            if peer.isLibervia { file.extensions = [hash.liberviaElement] } else { file.hashes = [hash] }
+        }
         // It fails when the session is over, of which `follow` tells the reason.
         try? await session.sendInfo(.checksum(SessionInfo.ContentReference(content), file))
         try await withThrowingTaskGroup(of: Bool.self) { group in

@@ -10,24 +10,20 @@ struct OutgoingSession: Sendable {
     struct Offered: Sendable {
         var session: JingleSessionHandle
         var content: ContentID
+        /// Whom it was offered to.
+        var peer: TransferService.PeerAbilities
         var negotiation: TransportNegotiation
     }
 
     let service: TransferService
-    /// What is offered, and what it is.
+    /// What is offered, and what it is; of a stream, what it is to another sleigh.
     let application: TransferApplication
     let description: ContentDescription
     let senders: Senders
     let report: @Sendable (TransferEvent) -> Void
 
     /// The content's name in the session.
-    private var content: ContentID {
-        switch application {
-        case .file: ContentID(creator: .initiator, name: "file")
-        case .stream: ContentID(creator: .initiator, name: "stream")
-        case .forward: ContentID(creator: .initiator, name: "forward")
-        }
-    }
+    private var content: ContentID { ContentID(creator: .initiator, name: application.contentName) }
 
     /// Offers the session, runs `body` in it, and tells the peer how it failed if it did.
     ///
@@ -46,7 +42,8 @@ struct OutgoingSession: Sendable {
             var device = target
             if target.isBare {
                 let search = DeviceSearch(
-                    peer: target, application: application, client: service.client, report: report)
+                    peer: target, application: application,
+                    permitsOneWayStreams: service.policy.permitsOneWayStreams, client: service.client, report: report)
                 (device, proposal) = try await search.find([description], id: sid)
             } else {
                 report(.inviting(target))
@@ -65,7 +62,7 @@ struct OutgoingSession: Sendable {
             return try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { await negotiation.run() }
                 defer { group.cancelAll() }
-                return try await offer(to: chosen, sid: sid, negotiation, body)
+                return try await offer(to: chosen, abilities, sid: sid, negotiation, body)
             }
         } catch {
             let service = service
@@ -81,9 +78,10 @@ struct OutgoingSession: Sendable {
     }
 
     private func offer<Value: Sendable>(
-        to device: JID, sid: String, _ negotiation: TransportNegotiation,
+        to device: JID, _ abilities: TransferService.PeerAbilities, sid: String, _ negotiation: TransportNegotiation,
         _ body: (Offered) async throws -> Value
     ) async throws -> Value {
+        let (description, senders) = abilities.takesOneWayStreams ? (.oneWayStream, .initiator) : (description, senders)
         let offered = Content(
             content, senders: senders, description: description, transport: await negotiation.localDescription())
         let session: JingleSessionHandle
@@ -93,7 +91,8 @@ struct OutgoingSession: Sendable {
             throw TransferError.protocolViolation("the session cannot be offered: \(error)")
         }
         do {
-            return try await body(Offered(session: session, content: content, negotiation: negotiation))
+            return try await body(
+                Offered(session: session, content: content, peer: abilities, negotiation: negotiation))
         } catch {
             let error = TransferError.cause(of: error, peer: device)
             await session.terminate(Reason(ending: error, tellsPaths: negotiation.peerFingerprint != nil))
@@ -103,17 +102,20 @@ struct OutgoingSession: Sendable {
 
     private func prepareICEQUIC() async -> ICEQUICTransport? {
         // When it cannot be started now it fails again when its turn comes, and then says why.
-        service.policy.allowedPaths.isDisjoint(with: .iceQUIC) ? nil : try? await service.startICEQUIC(.initiator)
+        service.policy.allowedPaths.isDisjoint(with: .iceQUIC)
+            ? nil : try? await service.startICEQUIC(.initiator, for: application)
     }
 
     /// Begins with the best transport that both sides can use.
     private func negotiation(
         with device: JID, _ abilities: TransferService.PeerAbilities, _ prepared: ICEQUICTransport?
     ) async throws -> TransportNegotiation {
-        if service.policy.requiresEncryption || application != .file, !abilities.encryptsBytestreams {
+        let mayBeOpen = !application.isAlwaysEncrypted || abilities.takesOneWayStreams
+        if service.policy.requiresEncryption || !mayBeOpen, !abilities.encryptsBytestreams {
             throw TransferError.notEncrypted(device)
         }
-        let rungs = service.rungs(to: device, abilities, role: .initiator, content: content, prepared: prepared)
+        let rungs = service.rungs(
+            to: device, abilities, role: .initiator, content: content, for: application, prepared: prepared)
         guard rungs.contains(where: \.isAllowed) else {
             throw TransferError.peerUnable(device, "it has none of the transports that --path permits")
         }
@@ -143,10 +145,14 @@ struct OutgoingSession: Sendable {
         } catch is StanzaParseError {
             throw TransferError.peerUnable(device, "what it says about itself cannot be read")
         }
-        if let obstacle = DeviceAbilities(info).obstacle(to: application) {
+        let abilities = DeviceAbilities(info)
+        if let obstacle = abilities.obstacle(
+            to: application, permitsOneWayStreams: service.policy.permitsOneWayStreams)
+        {
             throw TransferError.peerUnable(device, obstacle)
         }
         return TransferService.PeerAbilities(
-            supports: { info.has($0) }, encryptsBytestreams: info.has(BytestreamTLS.namespace))
+            supports: { info.has($0) }, encryptsBytestreams: info.has(BytestreamTLS.namespace),
+            isLibervia: abilities.isLibervia, takesOneWayStreams: application == .stream && !abilities.hasStreams)
     }
 }

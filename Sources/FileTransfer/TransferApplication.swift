@@ -5,26 +5,43 @@ import Jingle
 public enum TransferApplication: Sendable, Hashable, CaseIterable {
     /// A file, from its initiator (XEP-0234).
     case file
-    /// A stream of bytes (Wire/Stream.md).
+    /// A stream of bytes (Wire/Stream.md); with another client only in one direction.
     case stream
     /// Any number of connections (Wire/Forward.md).
     case forward
+    /// A measurement of the path (Wire/Bench.md).
+    case bench
 
     /// The namespaces by which peers know it, ours to advertise.
     var features: [String] {
         switch self {
-        case .file: [FileDescription.namespace]
+        case .file: [FileDescription.namespace, FileContinuation.namespace]
         case .stream: [ByteStreamDescription.namespace]
         case .forward: [ForwardDescription.namespace]
+        case .bench: [BenchDescription.namespace]
         }
     }
+
+    /// The name of the content in a session of ours.
+    var contentName: String {
+        switch self {
+        case .file: "file"
+        case .stream: "stream"
+        case .forward: "forward"
+        case .bench: "bench"
+        }
+    }
+
+    /// Whether it is never carried without encryption between the two devices, except in one direction.
+    var isAlwaysEncrypted: Bool { self != .file }
 
     /// The application that a description belongs to; `nil` when it is none of ours.
     init?(of description: ContentDescription) {
         switch description {
         case .fileTransfer: self = .file
-        case .stream: self = .stream
         case .forward: self = .forward
+        case .stream, .oneWayStream: self = .stream
+        case .bench: self = .bench
         case .unknown: return nil
         }
     }

@@ -32,7 +32,7 @@ extension TransferError {
                 self = .noPath((reason?.text ?? "the peer found none").split(separator: ";").map(\.trimmedAtStart))
             case .gone where !isConnected: self = .peerOffline(peer)
             case .connectivityError:
-                self = .interrupted(byteCount: byteCount, reason?.text ?? "the peer lost the connection")
+                self = .pathLost(byteCount: byteCount, reason?.text ?? "the peer lost the connection")
             case .success, .gone, .timeout, .expired, .alternativeSession, nil:
                 self = .interrupted(byteCount: byteCount, reason?.text ?? "the peer ended the session")
             case .failedApplication, .generalError:
@@ -57,6 +57,7 @@ extension TransferError {
         case .unusableDescription(let what): self = .protocolViolation("the peer signalled \(what)")
         case .noPath(let reasons): self = .noPath(reasons)
         case .peerNotAuthenticated: self = .peerNotAuthenticated(peer)
+        case .noFingerprint: self = .notEncrypted(peer)
         case .unavailable(let why): self = .noPath([why])
         case .noStream: self = .interrupted(byteCount: 0, "the sender is connected but sends nothing")
         }
@@ -74,7 +75,7 @@ extension TransferError {
                 case .notAsNegotiated?, nil: "the peer stopped it"
                 }
             self = .interrupted(byteCount: byteCount, why)
-        case .pathLost(let why), .closed(let why): self = .interrupted(byteCount: byteCount, why)
+        case .pathLost(let why), .closed(let why): self = .pathLost(byteCount: byteCount, why)
         case .peerNotAuthenticated: self = .peerNotAuthenticated(peer)
         }
     }
@@ -99,7 +100,7 @@ extension Reason {
             self.init(.failedTransport, text: tellsPaths ? reasons.joined(separator: "; ") : nil)
         case TransferError.peerUnable: self.init(.unsupportedTransports)
         case TransferError.protocolViolation: self.init(.incompatibleParameters)
-        case TransferError.interrupted: self.init(.connectivityError)
+        case TransferError.interrupted, TransferError.pathLost: self.init(.connectivityError)
         case LocalFileError.noSpace: self.init(.failedApplication, text: "there is not enough space")
         case LocalFileError.changedWhileReading:
             self.init(.failedApplication, text: "the file changed while it was being sent")

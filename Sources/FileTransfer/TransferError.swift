@@ -20,6 +20,8 @@ public enum TransferError: Error, Sendable {
     case noPath([String])
     /// The transfer stopped midway and can be resumed.
     case interrupted(byteCount: Int64, String)
+    /// The transfer stopped midway because its path was lost, so that another may carry it on.
+    case pathLost(byteCount: Int64, String)
     /// The file that arrived is not the file that was sent.
     case checksumMismatch
     /// The peer presented another certificate than the one signalled.

@@ -13,6 +13,8 @@ public enum TransferEvent: Sendable {
     /// A path is there and the peer has proved to own the fingerprint that was signalled; `nil` when there is no encryption
     /// between the devices.
     case connected(PathReport, peer: JID, fingerprint: Fingerprint?)
+    /// The path is lost, and why; another is being sought.
+    case pathLost(String)
     /// The transfer goes on where an earlier one stopped.
     case resumed(atByte: Int64)
     /// So many bytes of the file are with the receiver, those of earlier attempts included, and they travel that path.
@@ -31,7 +33,7 @@ public struct TransferSummary: Sendable {
     public var byteCount: Int64
     /// The bytes that travelled now; fewer than ``byteCount`` after a resumption.
     public var transferredByteCount: Int64
-    /// The time from the first byte to the verified end.
+    /// The time from the first byte to the verified end; to another client, to the last byte's arrival there.
     public var duration: Duration
     /// The time from the start of the command's work on this file to its first byte.
     public var timeToFirstByte: Duration

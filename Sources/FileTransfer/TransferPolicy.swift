@@ -6,6 +6,9 @@ public struct TransferPolicy: Sendable, Hashable {
     public var allowedPaths = AllowedPaths.all
     /// Whether a path on which others than the two devices can read the bytes is refused.
     public var requiresEncryption = false
+    /// Whether a stream may go to or come from a client that is no sleigh: in one direction, and readable by others than the
+    /// two devices.
+    public var permitsOneWayStreams = false
 
     /// Permits everything.
     public init() {}

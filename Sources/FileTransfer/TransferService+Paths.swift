@@ -13,10 +13,16 @@ extension TransferService {
         var supports: @Sendable (String) -> Bool
         /// Whether it can encrypt bytestreams, and so must.
         var encryptsBytestreams: Bool
+        /// Whether it is Libervia, which writes hashes in a way of its own.
+        var isLibervia = false
+        /// Whether it is to get a stream, and takes only one in one direction.
+        var takesOneWayStreams = false
     }
 
     /// Starts to look for ICE-QUIC paths, with the servers that the account's server offers right now.
-    func startICEQUIC(_ role: JingleRole) async throws(TransportFailure) -> ICEQUICTransport {
+    func startICEQUIC(
+        _ role: JingleRole, for application: TransferApplication
+    ) async throws(TransportFailure) -> ICEQUICTransport {
         let allowed = policy.allowedPaths
         // Without these servers there may still be a way, so an error here is none of the transfer.
         let services =
@@ -24,7 +30,8 @@ extension TransferService {
             ? [] : (try? await client.externalServices(timeout: .seconds(5))) ?? []
         return try ICEQUICTransport(
             role: role, certificate: certificate, loop: loop,
-            configuration: ICEConfiguration(services: services, allowed: allowed), allowed: allowed)
+            configuration: ICEConfiguration(services: services, allowed: allowed), allowed: allowed,
+            options: application == .forward ? .manyStreams : QUICOptions())
     }
 
     /// What an offer shows of the peer that made it.
@@ -45,7 +52,7 @@ extension TransferService {
     /// - Parameter prepared: an ICE-QUIC transport that was started before the peer was known.
     func rungs(
         to peer: JID, _ abilities: PeerAbilities, role: JingleRole, content: ContentID,
-        prepared: ICEQUICTransport? = nil
+        for application: TransferApplication, prepared: ICEQUICTransport? = nil
     ) -> [TransportRung] {
         let allowed = policy.allowedPaths
         var rungs: [TransportRung] = []
@@ -55,19 +62,20 @@ extension TransferService {
                 isAllowed: !allowed.isDisjoint(with: .iceQUIC)
             ) { isOfferer throws(TransportFailure) in
                 if let prepared { return prepared }
-                return try await startICEQUIC(isOfferer ? .initiator : .responder)
+                return try await startICEQUIC(isOfferer ? .initiator : .responder, for: application)
             })
         let certificate = abilities.encryptsBytestreams ? certificate : nil
         rungs.append(
             TransportRung(
                 namespace: SOCKS5TransportDescription.namespace, name: "SOCKS5",
-                isAllowed: !allowed.isDisjoint(with: .socks5)
+                isAllowed: !allowed.isDisjoint(with: .socks5),
+                prepare: { _ = await proxyHosts() }
             ) { isOfferer throws(TransportFailure) in
                 SOCKS5Transport(
                     sessionRole: role, isOfferer: isOfferer, own: client.address, peer: peer, channel: client,
                     contentName: content.name, tls: certificate,
                     addresses: allowed.contains(.socks5Direct) ? ICEConfiguration().directAddresses : [],
-                    proxies: await proxies(), allowed: allowed)
+                    proxies: await proxyHosts(), allowed: allowed)
             })
         rungs.append(
             TransportRung(
@@ -82,20 +90,25 @@ extension TransferService {
 
     /// Answers with the transport that a peer offers.
     func negotiation(
-        answering remote: ContentTransport, of content: ContentID, from peer: JID, _ abilities: PeerAbilities,
+        answering remote: ContentTransport, of content: ContentID, for application: TransferApplication,
+        from peer: JID, _ abilities: PeerAbilities,
         prepared: ICEQUICTransport?
     ) async throws -> TransportNegotiation {
-        let rungs = rungs(to: peer, abilities, role: .responder, content: content, prepared: prepared)
+        let rungs = rungs(to: peer, abilities, role: .responder, content: content, for: application, prepared: prepared)
         return try await TransportNegotiation(answering: remote, of: content, rungs: rungs) {
             try check(peer, $0, abilities)
         }
     }
 
     /// Where the server's proxies listen, if they may be used.
-    private func proxies() async -> [ProxyDiscovery.StreamHost] {
-        guard policy.allowedPaths.contains(.socks5Proxy) else { return [] }
-        // Without a proxy there may still be a way, so an error here is none of the transfer.
-        return (try? await client.serverFeatures(timeout: .seconds(5)))?.proxies.flatMap(\.hosts) ?? []
+    private func proxyHosts() async -> [ProxyDiscovery.StreamHost] {
+        policy.allowedPaths.contains(.socks5Proxy) ? await proxies.hosts : []
+    }
+
+    /// Whether a device is there, and can go on with a file whose path was lost.
+    func canContinue(with device: JID) async -> Bool {
+        let info = try? await client.discover(device, isFresh: true)
+        return info?.has(FileContinuation.namespace) ?? false
     }
 
     /// Says whether a peer is to be talked to.

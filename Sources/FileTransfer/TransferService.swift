@@ -16,6 +16,15 @@ public struct TransferService: Sendable {
         return features.filter { !others.contains($0) }
     }
 
+    /// The same with other paths.
+    public func permitting(_ paths: AllowedPaths) -> TransferService {
+        var policy = policy
+        policy.allowedPaths = paths
+        return TransferService(
+            client: client, host: host, inBand: inBand, certificate: certificate, trust: trust, loop: loop,
+            policy: policy)
+    }
+
     let client: XMPPClient
     let host: JingleHost
     let inBand: InBandHost
@@ -24,6 +33,7 @@ public struct TransferService: Sendable {
     let loop: ICELoop
     let policy: TransferPolicy
     let blocks = BlockPool()
+    let proxies: ServerProxies
 
     /// Puts the parts together; the hosts must be running.
     public init(
@@ -38,6 +48,7 @@ public struct TransferService: Sendable {
         self.trust = trust
         self.loop = loop
         self.policy = policy
+        proxies = ServerProxies(client: client)
     }
 }
 

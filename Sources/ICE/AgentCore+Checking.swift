@@ -1,4 +1,5 @@
 internal import CNice
+internal import Glibc
 
 extension AgentCore {
     /// What is known of the peer and the checks; on the loop's thread.
@@ -10,10 +11,18 @@ extension AgentCore {
         var libraryState = NICE_COMPONENT_STATE_DISCONNECTED
         var remoteCandidates: [ICECandidate] = []
         var waitingCandidates: [ICECandidate] = []
+        /// When the last pairs could be formed.
+        var lastNews = ContinuousClock.now
     }
 
-    /// After libnice gives up, the peer's own checks may still revive a pair.
-    private static let grace = Duration.seconds(4)
+    /// After our checks have gone unanswered the peer's own may still revive a pair: they begin when it has got our
+    /// candidates, by way of the servers.
+    private static let signallingPatience = Duration.milliseconds(1500)
+    /// The library's pause between two checks, and the shortest before it repeats one.
+    private static let pacing = Duration.milliseconds(20)
+    private static let shortestTimeout = Duration.milliseconds(500)
+    /// The library's limit on pairs.
+    private static let maximumPairCount = 100
 
     // MARK: - What the peer signals
 
@@ -65,6 +74,7 @@ extension AgentCore {
             list = g_slist_prepend(list, pointer)
         }
         guard let list else { return }
+        checking.lastNews = .now
         nice_agent_set_remote_candidates(agent, stream, 1, list)
         g_slist_free_full(list) { nice_candidate_free($0?.assumingMemoryBound(to: NiceCandidate.self)) }
     }
@@ -80,8 +90,9 @@ extension AgentCore {
         case NICE_COMPONENT_STATE_CONNECTED where !wasReady: handleSelectedPair(entering: .connected)
         case NICE_COMPONENT_STATE_READY: handleSelectedPair(entering: .ready)
         case NICE_COMPONENT_STATE_FAILED:
-            // After a selected pair only the loss of a TURN connection leads here.
-            wasReady ? fail() : failLater()
+            // After a selected pair only the loss of a TURN connection leads here. Before one, the peer's checks may
+            // still come; and the library does not always say so when they cannot.
+            if wasReady { fail() }
         default: break
         }
     }
@@ -95,25 +106,33 @@ extension AgentCore {
         if let state { enter(state) }
     }
 
-    private func failLater() {
-        guard gathering.isDone, checking.isRemoteDone else { return }
-        loop.perform(after: Self.grace) { [weak self] in
-            guard let self, checking.libraryState == NICE_COMPONENT_STATE_FAILED else { return }
-            fail()
-        }
-    }
-
     /// Starts the time limit once both sides have said that they have no more candidates.
     func startCheckingLimit() {
         guard gathering.isDone, checking.isRemoteDone, !checking.hasLimit else { return }
         checking.hasLimit = true
         // With nothing to check on one side there is nothing to wait for.
         guard !checking.remoteCandidates.isEmpty, !gathering.candidates.isEmpty else { return fail() }
-        if checking.libraryState == NICE_COMPONENT_STATE_FAILED { failLater() }
-        loop.perform(after: configuration.checkingLimit) { [weak self] in
-            guard let self, state != .ready, state != .connected else { return }
-            fail()
+        failInTime()
+    }
+
+    private func failInTime() {
+        guard isOpen, !checking.hasEnded, state != .ready, state != .connected else { return }
+        let rest = checking.lastNews + (configuration.checkingLimit ?? patience) - .now
+        guard rest > .zero else { return fail() }
+        loop.perform(after: rest) { [weak self] in self?.failInTime() }
+    }
+
+    /// How long a pair that works may take to show it. The library sends each check three times, and gives it up after four
+    /// times its first time-out, which grows with the number of pairs.
+    private var patience: Duration {
+        let count = ICEAddress.Family.allCases.reduce(0) { count, family in
+            let own = gathering.candidates.count { candidate in
+                candidate.candidate.address.family == family && [.host, .relayed].contains(candidate.candidate.kind)
+            }
+            return count + own * checking.remoteCandidates.count { $0.address.family == family }
         }
+        let timeout = max(Self.shortestTimeout, Self.pacing * min(count, Self.maximumPairCount))
+        return timeout * 4 + Self.signallingPatience
     }
 
     private func fail() {
@@ -123,12 +142,32 @@ extension AgentCore {
         emit(.failed(obstacles(wantsRelay: true)))
     }
 
-    private func currentPair() -> ICESelectedPair? {
+    /// What libnice has selected.
+    private func selectedCandidates() -> (ours: LocalCandidate, theirs: ICECandidate)? {
         var local: UnsafeMutablePointer<NiceCandidate>?
         var remote: UnsafeMutablePointer<NiceCandidate>?
         guard nice_agent_get_selected_pair(agent, stream, 1, &local, &remote) != 0, let local, let remote,
             let ours = LocalCandidate(local), let theirs = ICECandidate(UnsafePointer(remote))
         else { return nil }
+        return (ours, theirs)
+    }
+
+    /// How the selected pair's bytes travel to our TURN server; `nil` unless that is over UDP, and final.
+    func relayRoute() -> (descriptor: Int32, server: ICEAddress, peer: ICEAddress)? {
+        guard isOpen, state == .ready, let (ours, theirs) = selectedCandidates(), let base = ours.base,
+            let (server, address) = relay(of: ours), server.transport == .udp
+        else { return nil }
+        var name = base.socketAddress
+        let descriptor = withUnsafeBytes(of: &name) { bytes in
+            cnice_duplicate_socket(agent, stream, bytes.bindMemory(to: sockaddr.self).baseAddress) {
+                fcntl($0, F_DUPFD_CLOEXEC, 3)
+            }
+        }
+        return descriptor < 0 ? nil : (descriptor, address, theirs.address)
+    }
+
+    private func currentPair() -> ICESelectedPair? {
+        guard let (ours, theirs) = selectedCandidates() else { return nil }
         // A relayed address that we heard from before it was signalled counts as reflexive until then.
         let signalled = checking.remoteCandidates.first { $0.address == theirs.address }
         let isTheirs = (signalled ?? theirs).kind == .relayed
@@ -145,7 +184,7 @@ extension AgentCore {
     }
 
     /// Why there is no direct path, and with `wantsRelay` why none at all.
-    private func obstacles(wantsRelay: Bool) -> [ICEObstacle] {
+    func obstacles(wantsRelay: Bool) -> [ICEObstacle] {
         var obstacles = gatheringObstacles(wantsDirect: true, wantsRelay: wantsRelay)
         if checking.remoteCandidates.isEmpty {
             obstacles.append(.noRemoteCandidate)

@@ -10,7 +10,11 @@ extension AgentCore {
         var localFamilies: Set<ICEAddress.Family> = []
         var candidates: [LocalCandidate] = []
         /// In libnice's order, one entry an address.
-        var relays: [TURNServer] = []
+        var relays: [(server: TURNServer, address: ICEAddress)] = []
+        /// Relays that wait for the STUN server to be on libnice's list; `nil` when it is.
+        var heldRelays: [(server: TURNServer, address: ICEAddress)]?
+        /// Whether libnice may have called itself done before it knew of the last relay.
+        var mayBeStale = false
         /// Servers over TCP that are asked only if the same host does not answer over UDP.
         var spareRelays: [TURNServer] = []
         var pendingNames = 0
@@ -26,6 +30,9 @@ extension AgentCore {
 
     /// How long a host has to answer over UDP before it is asked over TCP.
     private static let headStart = Duration.milliseconds(500)
+
+    /// How long libnice's look-up of the STUN server's name may take longer than ours before relays are asked all the same.
+    private static let lookUpDifference = Duration.milliseconds(20)
 
     func gather() {
         guard isOpen, !gathering.isStarted else { return }
@@ -46,6 +53,8 @@ extension AgentCore {
         if nice_agent_gather_candidates(agent, stream) == 0 {
             gathering.isLibraryDone = true
         }
+        // libnice has a numeric address on its list after two turns of the loop.
+        if gathering.stunServer != nil, gathering.pendingNames == 0 { releaseRelays(afterTurns: 3) }
         cnice_for_each_socket(agent, stream, enlargeBuffers)
         for server in names { lookUp(server) }
         loop.perform(after: Self.headStart) { [weak self] in self?.addSpareRelays() }
@@ -55,12 +64,16 @@ extension AgentCore {
 
     /// Tells libnice of one STUN server. It looks the name up itself, in a thread; only our own look-up tells of a
     /// name without an address.
+    ///
+    /// Relays are held back until the server is on libnice's list: on a socket over which it has asked a TURN server, and
+    /// has no answer yet or a refusal, libnice 0.1.21 recognises the answer of no STUN server that it asks later.
     private func addSTUNServer() {
         guard !configuration.forceRelay else { return }
         let relays = Set(configuration.turnServers.filter { $0.transport == .udp }.map(\.host))
         let servers = configuration.stunServers.filter { $0.port != 0 && !$0.host.isEmpty }
         guard let server = servers.first(where: { !relays.contains($0.host) }) ?? servers.first else { return }
         gathering.stunServer = server
+        gathering.heldRelays = []
         cnice_set_string(agent, "stun-server", server.host)
         cnice_set_unsigned(agent, "stun-server-port", guint(server.port))
         guard ICEAddress(ip: server.host, port: server.port) == nil else { return }
@@ -77,6 +90,14 @@ extension AgentCore {
             // libnice forgets to say that it is done if there was nothing else to gather.
             if gathering.relays.isEmpty { gathering.isLibraryDone = true }
         }
+        loop.perform(after: addresses.isEmpty ? .zero : Self.lookUpDifference) { [weak self] in self?.releaseRelays() }
+    }
+
+    private func releaseRelays(afterTurns turnCount: Int = 0) {
+        guard turnCount == 0 else { return loop.perform { [weak self] in self?.releaseRelays(afterTurns: turnCount - 1) } }
+        guard isOpen, let relays = gathering.heldRelays else { return }
+        gathering.heldRelays = nil
+        for (server, address) in relays { addRelay(server, at: address) }
         checkGathering()
     }
 
@@ -136,6 +157,7 @@ extension AgentCore {
 
     /// Before gathering or after: libnice then asks the server at once.
     private func addRelay(_ server: TURNServer, at address: ICEAddress) {
+        guard gathering.heldRelays?.append((server, address)) == nil else { return }
         guard gathering.relays.count < ICEConfiguration.maximumTURNServerCount, address.port != 0,
             gathering.localFamilies.contains(address.family)
         else { return }
@@ -144,8 +166,11 @@ extension AgentCore {
             nice_agent_set_relay_info(
                 agent, stream, 1, address.ip, guint(address.port), server.username, server.password, type) != 0
         else { return }
-        gathering.relays.append(server)
+        gathering.relays.append((server, address))
         gathering.isLibraryDone = false
+        // What it said before is handled before this.
+        gathering.mayBeStale = true
+        loop.perform { [weak self] in self?.gathering.mayBeStale = false }
     }
 
     // MARK: - Signals
@@ -153,17 +178,19 @@ extension AgentCore {
     func handle(_ candidate: LocalCandidate) {
         guard isOpen else { return }
         gathering.candidates.append(candidate)
+        checking.lastNews = .now
         emit(.candidate(candidate.candidate))
     }
 
     func handleGatheringDone() {
-        guard isOpen else { return }
+        guard isOpen, !gathering.mayBeStale else { return }
         gathering.isLibraryDone = true
         gathering.duration = gathering.start.map { .now - $0 }
         checkGathering()
     }
 
     private func checkGathering() {
+        guard gathering.heldRelays == nil else { return }
         if gathering.isLibraryDone, gathering.pendingNames == 0 { addSpareRelays() }
         if gathering.isLibraryDone, gathering.pendingNames == 0 { finishGathering() }
     }
@@ -207,8 +234,10 @@ extension AgentCore {
             }
             if gathering.unresolvedNames.contains(server.host) {
                 obstacles.append(.unresolvedName(host: server.host))
-            } else {
+            } else if tookLong {
                 obstacles.append(.noRelay(host: server.host, port: server.port, transport: server.transport))
+            } else {
+                obstacles.append(.relayRefused(host: server.host, port: server.port, transport: server.transport))
             }
         }
         if wantsRelay, configuration.turnServers.isEmpty { obstacles.append(.noTURNServer) }
@@ -219,10 +248,13 @@ extension AgentCore {
     var isSomebodySilent: Bool { gathering.duration.map { $0 >= Self.silence } ?? true }
 
     private func isAnswering(_ server: TURNServer) -> Bool {
-        gathering.candidates.contains { candidate in
-            guard let index = candidate.relayIndex, gathering.relays.indices.contains(index) else { return false }
-            return gathering.relays[index] == server
-        }
+        gathering.candidates.contains { relay(of: $0)?.server == server }
+    }
+
+    /// The server that gave a relayed candidate.
+    func relay(of candidate: LocalCandidate) -> (server: TURNServer, address: ICEAddress)? {
+        guard let index = candidate.relayIndex, gathering.relays.indices.contains(index) else { return nil }
+        return gathering.relays[index]
     }
 }
 

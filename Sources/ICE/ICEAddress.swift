@@ -3,7 +3,7 @@ public import Glibc
 /// An IP address and a port; never a host name.
 public struct ICEAddress: Sendable, Hashable, CustomStringConvertible {
     /// The version of the Internet Protocol an address belongs to.
-    public enum Family: Sendable, Hashable {
+    public enum Family: Sendable, Hashable, CaseIterable {
         /// IPv4.
         case ipv4
         /// IPv6.

@@ -102,6 +102,35 @@ public final class ICEAgent: Sendable {
         return taken.map { ICESocket(descriptor: $0.descriptor, remote: $0.remote) }
     }
 
+    /// What is in the way of a path, if none has been found by now; none once the agent is closed.
+    package var obstacles: [ICEObstacle] {
+        get async {
+            await withCheckedContinuation { continuation in
+                core.loop.perform { [core] in
+                    continuation.resume(returning: core.isOpen ? core.obstacles(wantsRelay: true) : [])
+                }
+            }
+        }
+    }
+
+    /// How the datagrams of the selected pair travel to our TURN server and back, for whoever wants to send and receive
+    /// them without the agent, which goes on looking after the relayed address. Waits for the loop's thread.
+    ///
+    /// - Returns: `nil` unless the agent is ready and our end of the pair is a relay over UDP.
+    public func relayRoute() -> ICERelayRoute? {
+        let route = core.loop.performAndWait { [core] in core.relayRoute() }
+        return route.map {
+            ICERelayRoute(socket: ICESocket(descriptor: $0.descriptor, remote: $0.server), peer: $0.peer)
+        }
+    }
+
+    /// Returns when the receive handler has had every datagram that was in the agent's sockets before. Hold no lock that
+    /// the handler takes.
+    public func deliverReceived() {
+        // The loop may come to the first of these before it comes to the sockets.
+        for _ in 0..<2 { core.loop.performAndWait {} }
+    }
+
     /// Whether a server that was asked has not answered in time; good once gathering is done. Waits for the loop's
     /// thread.
     var isSomebodySilent: Bool { core.loop.performAndWait { [core] in core.isSomebodySilent } }

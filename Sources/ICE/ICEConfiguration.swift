@@ -17,8 +17,10 @@ public struct ICEConfiguration: Sendable, Hashable {
     public var localAddresses: [String] = []
     /// How long gathering may take before it is called done with what is there.
     public var gatheringLimit: Duration = .seconds(5)
-    /// How long the checks may take, once both sides have all candidates, before the path counts as failed.
-    public var checkingLimit: Duration = .seconds(12)
+    /// How long the checks may take after the last candidate of either side was known here, before the path counts as
+    /// failed; `nil` for as long as checks are repeated, and a little more. It counts once both sides have said that
+    /// they have no more candidates.
+    public var checkingLimit: Duration?
 
     /// The library's limit on TURN servers.
     public static let maximumTURNServerCount = 8

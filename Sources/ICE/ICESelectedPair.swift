@@ -41,8 +41,11 @@ public enum ICEObstacle: Sendable, Hashable, CustomStringConvertible {
     case noSTUNAnswer(host: String, port: UInt16)
     /// No STUN server is known, so the outside address is not either.
     case noSTUNServer
-    /// The TURN server gave no relayed address: it did not answer, or refused the user name and password.
+    /// The TURN server gave no relayed address: it did not answer, or, where another did not, refused us.
     case noRelay(host: String, port: UInt16, transport: TURNServer.Transport)
+    /// The TURN server answered, but gave no relayed address: it refused the user name and password, or had no room.
+    /// Over TCP it may have refused the connection.
+    case relayRefused(host: String, port: UInt16, transport: TURNServer.Transport)
     /// No TURN server is known.
     case noTURNServer
     /// The peer offered no candidate.
@@ -66,6 +69,9 @@ public enum ICEObstacle: Sendable, Hashable, CustomStringConvertible {
         case .noSTUNServer: "no STUN server is known"
         case .noRelay(let host, let port, let transport):
             "no relay from \(host):\(port) over \(transport.rawValue.uppercased()): no answer, or not authorised"
+        case .relayRefused(let host, let port, let transport):
+            "no relay from \(host):\(port) over \(transport.rawValue.uppercased()): the server refuses "
+                + (transport == .tcp ? "the connection, " : "") + "our user name and password, or has no room"
         case .noTURNServer: "no TURN server is known"
         case .noRemoteCandidate: "the peer offered no address"
         case .peerNotReachableFromOutside: "the peer offered no address reachable from outside its network"

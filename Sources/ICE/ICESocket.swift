@@ -1,6 +1,7 @@
 public import Glibc
 
-/// The UDP socket of a selected pair, taken over from ICE. Closed when the last reference goes.
+/// A UDP socket taken over from an agent, or shared with it. The descriptor is our own and is closed when the last
+/// reference goes.
 ///
 /// The socket is non-blocking and not connected; send to ``remote``. Stray STUN packets of the peer's agent still
 /// arrive and are to be ignored (QUIC does), and whoever sends from another address than ``remote`` can be heard.
@@ -12,7 +13,8 @@ public final class ICESocket: Sendable {
     /// The address the socket is bound to.
     public let local: sockaddr_storage
 
-    init(descriptor: Int32, remote: ICEAddress) {
+    /// Takes ownership of a descriptor.
+    package init(descriptor: Int32, remote: ICEAddress) {
         self.descriptor = descriptor
         self.remote = remote.socketAddress
         var local = sockaddr_storage()

@@ -7,6 +7,8 @@ internal import Glibc
 /// know of it is read from the priority, as its `agent/candidate.c` composes it.
 struct LocalCandidate: Sendable {
     let candidate: ICECandidate
+    /// The address of the socket it is used through; for a relayed candidate, the one the server is asked from.
+    let base: ICEAddress?
 
     /// Copies what libnice found; `nil` for what is of no use to a peer.
     init?(_ pointer: UnsafePointer<NiceCandidate>) {
@@ -14,6 +16,7 @@ struct LocalCandidate: Sendable {
             !(candidate.address.isLinkLocal && candidate.address.family == .ipv6)
         else { return nil }
         self.candidate = candidate
+        base = ICEAddress(pointer.pointee.base_addr)
     }
 
     /// For a relayed candidate, the server's place in the order in which libnice was told of them: bits 6 to 8 of the

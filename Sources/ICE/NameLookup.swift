@@ -1,12 +1,12 @@
 internal import Glibc
 
-/// Looks a server's name up on a thread of its own, because `getaddrinfo` blocks for as long as it likes.
-enum NameLookup {
+/// Looks a host's name up on a thread of its own, because `getaddrinfo` blocks for as long as it likes.
+package enum NameLookup {
     /// Calls back once, on the look-up's thread, with the addresses (both families, the system's order), none if the
     /// name has none.
     ///
     /// A numeric address needs no look-up: use ``ICEAddress/init(ip:port:)`` first.
-    static func start(host: String, port: UInt16, completion: @escaping @Sendable ([ICEAddress]) -> Void) {
+    package static func start(host: String, port: UInt16, completion: @escaping @Sendable ([ICEAddress]) -> Void) {
         let request = Unmanaged.passRetained(Request(host: host, port: port, completion: completion))
         var thread = pthread_t()
         let isStarted = pthread_create(&thread, nil, lookUp, request.toOpaque()) == 0

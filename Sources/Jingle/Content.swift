@@ -23,6 +23,10 @@ public enum ContentDescription: Sendable, Hashable {
     case stream
     /// Forwarded connections (Wire/Forward.md).
     case forward
+    /// A stream of bytes in one direction (Libervia's).
+    case oneWayStream
+    /// A measurement of the path (Wire/Bench.md).
+    case bench
     /// Any other application, or one that need not be understood, as received.
     case unknown(XMLElement)
 
@@ -35,6 +39,8 @@ public enum ContentDescription: Sendable, Hashable {
             case FileDescription.namespace: .fileTransfer(try FileDescription(description: element))
             case ByteStreamDescription.namespace: .stream
             case ForwardDescription.namespace: .forward
+            case OneWayStreamDescription.namespace: .oneWayStream
+            case BenchDescription.namespace: .bench
             default: .unknown(element)
             }
     }
@@ -45,6 +51,8 @@ public enum ContentDescription: Sendable, Hashable {
         case .fileTransfer(let file): file.description
         case .stream: ByteStreamDescription.element
         case .forward: ForwardDescription.element
+        case .oneWayStream: OneWayStreamDescription.element
+        case .bench: BenchDescription.element
         case .unknown(let element): element
         }
     }
@@ -55,6 +63,8 @@ public enum ContentDescription: Sendable, Hashable {
         case .fileTransfer: FileDescription.namespace
         case .stream: ByteStreamDescription.namespace
         case .forward: ForwardDescription.namespace
+        case .oneWayStream: OneWayStreamDescription.namespace
+        case .bench: BenchDescription.namespace
         case .unknown(let element): element.namespace
         }
     }

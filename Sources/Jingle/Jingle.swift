@@ -16,8 +16,10 @@ public enum Jingle {
     public static let features: [String] = [
         namespace,
         FileDescription.namespace,
+        FileContinuation.namespace,
         ByteStreamDescription.namespace,
         ForwardDescription.namespace,
+        BenchDescription.namespace,
         ICEQUICTransportDescription.namespace,
         SOCKS5TransportDescription.namespace,
         SOCKS5Bytestream.namespace,

@@ -82,6 +82,7 @@ public struct SOCKS5Nomination: Sendable {
     private var offered: [Candidate] = []
     private var attempts: [String: Attempt] = [:]
     private var hasBegun = false
+    private var waits = true
     private var ownSelection = Selection.open
     private var peerSelection = Selection.open
     private var phase = Phase.selecting(heldActivation: nil)
@@ -150,8 +151,11 @@ public struct SOCKS5Nomination: Sendable {
         return select()
     }
 
-    /// No longer waits for better candidates than what is reached, if anything is.
-    public mutating func stopWaiting() -> [Action] { hasReached ? select(isFinal: true) : [] }
+    /// From now on does not wait for better candidates than what either side has reached.
+    public mutating func stopWaiting() -> [Action] {
+        waits = false
+        return select()
+    }
 
     // MARK: What the peer tells
 
@@ -178,9 +182,7 @@ public struct SOCKS5Nomination: Sendable {
         peerSelection = selection
         guard ownSelection == .open else { return nominate() }
         // What cannot win any more need not be tried (§ 2.3).
-        let hopeless = pending.filter { !isWorthTrying($0) }.map(\.cid)
-        for cid in hopeless { attempts[cid] = .missed }
-        return (hopeless.isEmpty ? [] : [.abandon(cids: hopeless)]) + select()
+        return abandon(pending.filter { !isWorthTrying($0) }) + select()
     }
 
     private mutating func receiveActivation(cid: String) throws(Fault) -> [Action] {
@@ -241,21 +243,26 @@ public struct SOCKS5Nomination: Sendable {
     }
 
     /// Tells the peer the best candidate that is reached, once no better one may follow.
-    private mutating func select(isFinal: Bool = false) -> [Action] {
+    private mutating func select() -> [Action] {
         guard case .selecting = phase, hasBegun, ownSelection == .open else { return [] }
+        let isPeerDone = if case .used = peerSelection { true } else { false }
+        let isFinal = !waits && (hasReached || isPeerDone)
         let candidate = offered.first { candidate in
             attempts[candidate.cid] == .reached || !isFinal && attempts[candidate.cid] == .pending
         }
         guard let candidate else {
             ownSelection = .none
-            return [.send(.candidateError)] + nominate()
+            return abandon(pending) + [.send(.candidateError)] + nominate()
         }
         guard attempts[candidate.cid] == .reached else { return [] }
         ownSelection = .used(candidate)
-        let others = offered.map(\.cid).filter { $0 != candidate.cid && attempts[$0] != .missed }
-        for cid in others { attempts[cid] = .missed }
-        return (others.isEmpty ? [] : [.abandon(cids: others)])
+        return abandon(offered.filter { $0.cid != candidate.cid && attempts[$0.cid] != .missed })
             + [.send(.candidateUsed(cid: candidate.cid))] + nominate()
+    }
+
+    private mutating func abandon(_ candidates: [Candidate]) -> [Action] {
+        for candidate in candidates { attempts[candidate.cid] = .missed }
+        return candidates.isEmpty ? [] : [.abandon(cids: candidates.map(\.cid))]
     }
 
     /// Decides once both sides have told what they have reached.

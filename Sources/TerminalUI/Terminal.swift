@@ -16,6 +16,9 @@ public struct Terminal: Sendable {
     /// Whether colours are wanted: by `NO_COLOR`, `CLICOLOR_FORCE`, `CLICOLOR`, and what the terminal can do.
     public let hasColour: Bool
 
+    /// Whether characters beyond ASCII can be shown, by `LC_ALL`, `LC_CTYPE` and `LANG`.
+    public let isUnicode: Bool
+
     private let descriptor: Int32
 
     /// Examines an open file descriptor.
@@ -30,6 +33,8 @@ public struct Terminal: Sendable {
         self.descriptor = descriptor
         self.isTerminal = isTerminal
         let kind = environment("TERM") ?? ""
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].lazy.compactMap(environment).first { !$0.isEmpty } ?? ""
+        isUnicode = ["utf-8", "utf8"].contains { locale.lowercased().hasSuffix($0) }
         canRedraw = isTerminal && kind != "dumb" && !kind.isEmpty
         if environment("NO_COLOR") ?? "" != "" {
             hasColour = false

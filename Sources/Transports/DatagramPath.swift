@@ -22,8 +22,9 @@ public protocol DatagramPath: AnyObject, Sendable {
     /// - Returns: whether more may be waiting already.
     func receive(_ deliver: (UnsafeRawBufferPointer) -> Void) -> Bool
 
-    /// Takes the socket out of the agent, once the peer is authenticated; may block for some milliseconds. Packets
-    /// that arrived before can still be received from this path, and none are added later.
+    /// Goes past the agent, once the peer is authenticated; may block for some milliseconds. When it has returned a path,
+    /// the packets that arrived before can still be received from this one, none are added later, and only the new one is
+    /// to be closed.
     ///
     /// - Parameter roundTripTime: what the connection has measured so far.
     func takeOver(roundTripTime: Duration) -> DatagramPathTakeover
@@ -32,10 +33,10 @@ public protocol DatagramPath: AnyObject, Sendable {
     func close()
 }
 
-/// What became of a request to take a path's socket over.
+/// What became of a request to go past the agent.
 public enum DatagramPathTakeover: Sendable {
     /// Go on with this path.
-    case done(SocketDatagramPath)
+    case done(any DatagramPath)
     /// Stay with the old path for now, and ask again soon.
     case later
     /// Stay with the old path for good.

@@ -12,8 +12,8 @@ internal import Synchronization
 /// Order of use: ``description()`` for the offer or answer, ``start(role:peerFingerprint:remote:)`` once the peer's is
 /// there, then ``connections``. End with ``close(except:)``.
 final class DirectTCPTransport: Sendable {
-    /// How long the peer may take to answer a dial.
-    static let dialLimit = Duration.seconds(3)
+    /// How long the peer may take to answer a dial. The kernel repeats it after a second, and then after two more.
+    static let dialLimit = Duration.milliseconds(2500)
     /// How many connections may be unauthenticated at a time.
     static let unauthenticatedLimit = 16
     /// How many addresses are signalled, and dialled.

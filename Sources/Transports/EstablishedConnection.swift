@@ -10,6 +10,7 @@ struct EstablishedConnection: PeerConnection {
     }
 
     var carriesManyStreams: Bool { base.carriesManyStreams }
+    var statistics: CarrierStatistics { base.statistics }
 
     func openStream(contentName: String) async throws -> any ByteStream {
         try await base.openStream(contentName: contentName)

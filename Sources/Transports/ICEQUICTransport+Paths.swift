@@ -61,6 +61,20 @@ extension ICEQUICTransport {
         }
     }
 
+    /// What else there was when a stream was opened on one path.
+    private struct Rivals {
+        var udp: Result<QUICOverICE, any Error>?
+        var tcp: TCPConnection?
+
+        mutating func note(_ connection: any PeerConnection) {
+            switch connection {
+            case let connection as QUICOverICE: udp = .success(connection)
+            case let connection as TCPConnection: tcp = connection
+            default: break
+            }
+        }
+    }
+
     /// Connects over every path there is, and returns the one to open a stream on. For the side that opens it; the others
     /// are closed.
     ///
@@ -137,11 +151,15 @@ extension ICEQUICTransport {
             }
             group.addTask { await self.nextDirectConnection() }
             var openings = Openings(mayHaveTCP: mayHaveTCP)
+            var rivals = Rivals()
             while let opening = try await group.next() {
                 try Task.checkCancellation()
                 switch opening {
-                case .stream(let accepted): return accepted
+                case .stream(var accepted):
+                    accepted.connection = explained(accepted.connection, rivals)
+                    return accepted
                 case .connected(.success(let connection)):
+                    rivals.note(connection)
                     if connection is TCPConnection { group.addTask { await self.nextDirectConnection() } }
                     group.addTask { await Self.stream(of: connection) }
                     if openings.addConnection() {
@@ -150,6 +168,7 @@ extension ICEQUICTransport {
                 case .connected(.failure(let error)):
                     if case TransportFailure.peerNotAuthenticated = error { throw error }
                     openings.note(error)
+                    rivals.udp = .failure(error)
                 case .ended(let error): openings.endConnection(error)
                 case .tooLate: throw TransportFailure.noStream
                 case .timer: break
@@ -196,7 +215,7 @@ extension ICEQUICTransport {
     /// The parameters of every path; begins to look for TCP connections.
     private func startDirect() throws(TransportFailure) -> HandshakeRoles.Agreement {
         let (agreement, remote) = state.withLock { ($0.handshake.agreement, $0.remoteDirect) }
-        guard let agreement else { throw TransportFailure.unusableDescription("no fingerprint for encryption") }
+        guard let agreement else { throw .noFingerprint }
         direct?.start(role: agreement.tlsRole, peerFingerprint: agreement.peerFingerprint, remote: remote)
         return agreement
     }
@@ -206,16 +225,32 @@ extension ICEQUICTransport {
     ) -> any PeerConnection {
         direct?.close(except: connection)
         agent.close()
-        guard connection.minimumRoundTripTime > PathChoice.shortRoundTrip else { return connection }
+        explain(connection, inPlaceOf: udp)
+        return connection
+    }
+
+    private func explain(_ connection: TCPConnection, inPlaceOf udp: Result<QUICOverICE, any Error>?) {
+        guard connection.minimumRoundTripTime > PathChoice.shortRoundTrip else { return }
         switch udp {
         case .success(let relayed): connection.explain(relayed.path.reasons)
         case .failure(let error): connection.explain(Self.reasons(of: error))
         case nil: connection.explain(["no UDP path was found in time"])
         }
+    }
+
+    /// The connection the peer has chosen, with our reasons against the better ones.
+    private func explained(_ connection: any PeerConnection, _ rivals: Rivals) -> any PeerConnection {
+        switch connection {
+        case var connection as QUICOverICE:
+            connection.reasons = reasonsAgainst(rivals.tcp)
+            return connection
+        case let connection as TCPConnection: explain(connection, inPlaceOf: rivals.udp)
+        default: break
+        }
         return connection
     }
 
-    private func reasonsAgainst(_ tcp: TCPConnection?) -> [String] {
+    func reasonsAgainst(_ tcp: TCPConnection?) -> [String] {
         guard let direct, mayHaveTCP else { return [] }
         if let tcp { return ["the round trip is too long for TCP: \(tcp.minimumRoundTripTime)"] }
         return [

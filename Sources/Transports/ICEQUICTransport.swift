@@ -15,6 +15,8 @@ public final class ICEQUICTransport: TransportMethod {
     private static let patience = Duration.milliseconds(50)
     /// How long a relay waits for a direct pair: for a check that was lost, and its repetition after 500 ms.
     private static let relayPatience = Duration.milliseconds(800)
+    /// How long after the last candidate every check has been repeated for the last time.
+    private static let checksDuration = Duration.seconds(2)
     /// How long later candidates wait for others, to be told in one stanza.
     private static let gatheringPause = Duration.milliseconds(20)
     /// How long ICE may look for a path to a peer that does not say that it has no more candidates. The agent's own
@@ -23,6 +25,7 @@ public final class ICEQUICTransport: TransportMethod {
 
     private let allowed: AllowedPaths
     private let certificate: DeviceCertificate
+    private let options: QUICOptions
     let agent: ICEAgent
     private let takeover: SocketTakeover
     /// Looks for TCP connections too, if they are allowed.
@@ -49,6 +52,8 @@ public final class ICEQUICTransport: TransportMethod {
         /// Whether the peer has named an address of its own, and whether it may still do so.
         var hasRemoteAddress = false
         var isRemoteGatheringComplete = false
+        /// When the last candidate of either side was known.
+        var lastCandidate = ContinuousClock.now
         var pair: ICESelectedPair?
         /// The peer's relays, where relays may not be used: it may send through them all the same.
         var refusedRelays: Set<String> = []
@@ -60,11 +65,13 @@ public final class ICEQUICTransport: TransportMethod {
     ///   - role: whether we offer this transport (`initiator`) or answer.
     ///   - allowed: the paths that may be used. When none of this transport is, the description has no addresses in it,
     ///     so that the peer fails at once too and goes on to the next transport.
+    ///   - options: for QUIC.
     /// - Throws: ``TransportFailure/unavailable(_:)``.
     public init(
         role: JingleRole, certificate: DeviceCertificate, loop: ICELoop, configuration: ICEConfiguration,
-        allowed: AllowedPaths = .all
+        allowed: AllowedPaths = .all, options: QUICOptions = QUICOptions()
     ) throws(TransportFailure) {
+        self.options = options
         state = Mutex(State(handshake: HandshakeRoles(isOfferer: role == .initiator)))
         self.allowed = allowed
         self.certificate = certificate
@@ -103,6 +110,7 @@ public final class ICEQUICTransport: TransportMethod {
             case .candidate(let candidate):
                 state.withLock { state in
                     state.candidateCount += 1
+                    state.lastCandidate = .now
                     state.unsent.append(ICECandidateDescription(candidate, id: "c\(state.candidateCount)"))
                 }
                 candidatesChanged.1.yield()
@@ -180,6 +188,7 @@ public final class ICEQUICTransport: TransportMethod {
         }
         state.withLock { state in
             if remote.ice.candidates.contains(where: { $0.kind != .relay }) { state.hasRemoteAddress = true }
+            if !remote.ice.candidates.isEmpty { state.lastCandidate = .now }
             if remote.isGatheringComplete { state.isRemoteGatheringComplete = true }
         }
         agent.add(remote.ice.candidates.filter(isAllowed).compactMap { $0.candidate })
@@ -192,6 +201,13 @@ public final class ICEQUICTransport: TransportMethod {
         return false
     }
 
+    /// What is in the way of UDP and of TCP so far.
+    public func obstacles() async -> [String] {
+        (mayHaveUDP ? await agent.obstacles.map(\.description) : [Self.udpNotAllowed]) + reasonsAgainst(nil)
+    }
+
+    private static let udpNotAllowed = "UDP is not allowed here"
+
     /// Ends the search for paths; the connection that was chosen goes on. Safe to call more than once.
     public func close() {
         direct?.close()
@@ -200,7 +216,7 @@ public final class ICEQUICTransport: TransportMethod {
 
     /// Waits for ICE to find a path, connects QUIC over it, and authenticates the peer.
     func connectOverICE(_ agreement: HandshakeRoles.Agreement) async throws -> QUICOverICE {
-        guard mayHaveUDP else { throw TransportFailure.noPath(["UDP is not allowed here"]) }
+        guard mayHaveUDP else { throw TransportFailure.noPath([Self.udpNotAllowed]) }
         let pair = try await withThrowingTaskGroup(of: ICESelectedPair?.self) { group in
             defer { group.cancelAll() }
             group.addTask { try await self.selectedPair() }
@@ -232,7 +248,7 @@ public final class ICEQUICTransport: TransportMethod {
         do {
             let channel = try await QUICChannel.connect(
                 role: agreement.role == .server ? .server : .client, certificate: certificate,
-                peerFingerprint: agreement.peerFingerprint, path: path)
+                peerFingerprint: agreement.peerFingerprint, path: path, options: options)
             return QUICOverICE(channel: channel, transport: self, pair: pair)
         } catch ByteStreamError.peerNotAuthenticated {
             throw TransportFailure.peerNotAuthenticated
@@ -260,7 +276,8 @@ public final class ICEQUICTransport: TransportMethod {
                 }
             }
             group.addTask {
-                try await Task.sleep(for: Self.relayPatience)
+                let checksEnd = self.state.withLock { $0.lastCandidate } + Self.checksDuration
+                try await Task.sleep(until: min(.now + Self.relayPatience, checksEnd))
                 return first
             }
             return try await group.next() ?? first

@@ -25,6 +25,12 @@ final class InBandConnection: PeerConnection {
         PathReport(kind: .inBand, isEndToEndEncrypted: isEncrypted, roundTripTime: link.roundTripTime)
     }
 
+    var statistics: CarrierStatistics {
+        var statistics = CarrierStatistics()
+        statistics.roundTripTime = link.latestRoundTripTime
+        return statistics
+    }
+
     func openStream(contentName: String) async throws -> any ByteStream {
         if isEncrypted { try await link.stream.writeHeader(contentName: contentName, pool: link.pool) }
         return InBandStream(stream: link.stream, connection: self)

@@ -77,7 +77,7 @@ actor InBandLink {
     nonisolated let stream: BufferedByteStream
     nonisolated let pool = BlockPool(blockByteCount: 32 * 1024, keep: 10)
     nonisolated let carrier = Carrier()
-    private nonisolated let shortestRoundTrip = Mutex<Duration?>(nil)
+    private nonisolated let roundTrips = Mutex<(shortest: Duration?, latest: Duration?)>((nil, nil))
     let channel: any StanzaChannel
     let limits: Limits
 
@@ -126,7 +126,9 @@ actor InBandLink {
     }
 
     /// The shortest time in which a block was acknowledged.
-    nonisolated var roundTripTime: Duration? { shortestRoundTrip.withLock { $0 } }
+    nonisolated var roundTripTime: Duration? { roundTrips.withLock { $0.shortest } }
+    /// The time in which the last block was acknowledged.
+    nonisolated var latestRoundTripTime: Duration? { roundTrips.withLock { $0.latest } }
 
     // MARK: Life
 
@@ -389,7 +391,7 @@ actor InBandLink {
     private func acknowledged(_ ticket: InBandWindow.Ticket, _ completedByteCount: Int) {
         lastHeard = .now
         window.acknowledge(ticket, at: lastHeard)
-        shortestRoundTrip.withLock { $0 = window.roundTripTime }
+        roundTrips.withLock { $0 = (window.roundTripTime, window.latestRoundTripTime) }
         stream.acknowledge(byteCount: completedByteCount, isFinished: false)
         carrier.signal.yield()
     }

@@ -107,8 +107,12 @@ public final class InBandTransport: TransportMethod {
                 state.local.sid = remote.sid
                 state.local.blockSize = min(state.local.blockSize, remote.blockSize)
             }
-            if certificate != nil, let fingerprint = remote.fingerprint {
-                try state.handshake.receive(fingerprint)
+            if certificate != nil {
+                if let fingerprint = remote.fingerprint {
+                    try state.handshake.receive(fingerprint)
+                } else if isOfferer {
+                    throw .noFingerprint
+                }
             }
             state.remote = remote
         }
@@ -139,6 +143,9 @@ public final class InBandTransport: TransportMethod {
         guard let stream else { throw TransportFailure.noStream }
         return (connection, stream.contentName, stream.stream)
     }
+
+    /// Nothing: it fails on both sides at once, or not at all.
+    public func obstacles() async -> [String] { [] }
 
     /// Ends the negotiation; the connection that was made goes on. Safe to call more than once.
     public func close() {

@@ -1,7 +1,7 @@
 internal import Synchronization
 
 /// A bounded queue from anywhere to one task at a time. Unlike an `AsyncStream` it outlives a reader that is cancelled.
-final class Mailbox<Element: Sendable>: Sendable {
+package final class Mailbox<Element: Sendable>: Sendable {
     private struct State {
         var elements: [Element] = []
         var waiter: CheckedContinuation<Void, Never>?
@@ -10,11 +10,12 @@ final class Mailbox<Element: Sendable>: Sendable {
     private let limit: Int
     private let state = Mutex(State())
 
-    init(limit: Int) { self.limit = limit }
+    /// Creates a mailbox for so many elements.
+    package init(limit: Int) { self.limit = limit }
 
     /// Appends an element; `false` when there is no room.
     @discardableResult
-    func put(_ element: Element) -> Bool {
+    package func put(_ element: Element) -> Bool {
         let (isTaken, waiter) = state.withLock { state in
             guard state.elements.count < limit else { return (false, nil as CheckedContinuation<Void, Never>?) }
             state.elements.append(element)
@@ -22,6 +23,15 @@ final class Mailbox<Element: Sendable>: Sendable {
         }
         waiter?.resume()
         return isTaken
+    }
+
+    /// Appends an element whether there is room or not, when few more follow.
+    func putLast(_ element: Element) {
+        let waiter = state.withLock { state in
+            state.elements.append(element)
+            return state.waiter.take()
+        }
+        waiter?.resume()
     }
 
     /// Drops the elements that are of no use any more.
@@ -41,7 +51,7 @@ final class Mailbox<Element: Sendable>: Sendable {
     /// Waits for the next element. For one reader at a time.
     ///
     /// - Throws: `CancellationError`.
-    func next() async throws -> Element {
+    package func next() async throws -> Element {
         while true {
             try Task.checkCancellation()
             if let element = state.withLock({ $0.elements.isEmpty ? nil : $0.elements.removeFirst() }) {
@@ -66,7 +76,7 @@ final class Mailbox<Element: Sendable>: Sendable {
     /// Waits for the next element for a time; `nil` when there is none by then. For one reader at a time.
     ///
     /// - Throws: `CancellationError`.
-    func next(within limit: Duration) async throws -> Element? {
+    package func next(within limit: Duration) async throws -> Element? {
         let element = try await withThrowingTaskGroup(of: Element?.self) { group -> Element? in
             group.addTask { try await self.next() }
             group.addTask {

@@ -37,7 +37,7 @@ struct PathChoice {
     /// How long TCP with a long round trip waits for direct UDP.
     static let longPatience = Duration.seconds(3)
     /// How long after the start a TCP connection may still come: a dial, and its handshake.
-    static let dialPatience = Duration.seconds(5)
+    static let dialPatience = Duration.milliseconds(3500)
 
     var udp = UDP.pending
     var tcp: TCP?

@@ -6,6 +6,9 @@ public protocol PeerConnection: Sendable {
     /// Whether it carries more than one stream, opened by either side at any time.
     var carriesManyStreams: Bool { get }
 
+    /// What the carrier has measured so far.
+    var statistics: CarrierStatistics { get }
+
     /// Opens a stream for a content.
     ///
     /// - Throws: `ByteStreamError`, `CancellationError`.
@@ -30,6 +33,9 @@ public protocol PeerConnection: Sendable {
 extension PeerConnection {
     /// One stream only.
     public var carriesManyStreams: Bool { false }
+
+    /// Nothing is known.
+    public var statistics: CarrierStatistics { CarrierStatistics() }
 
     /// Ends the connection when all is done.
     public func close() async { await close(code: 0) }

@@ -16,7 +16,7 @@ final class QUICLoop {
     private var unsent = 0..<0
     private var unsentSegmentByteCount = 0
     private var statisticsTime: UInt64 = 0
-    /// When to ask the path for its socket.
+    /// When to ask the path for a better one.
     private var pathChangeDue: UInt64 = .max
     /// What came since the thread last slept, and how long it then lets packets gather, in nanoseconds.
     private var roundByteCount = 0
@@ -32,7 +32,7 @@ final class QUICLoop {
     private static let maximumGatheringByteCount = 32_768
     /// How soon to try again on a path that does not say when it has room.
     private static let retryInterval: UInt64 = 1_000_000
-    /// How soon to ask a path again that does not give its socket yet.
+    /// How soon to ask a path again that does not give a better one yet.
     private static let pathChangeInterval: UInt64 = 20_000_000
 
     /// Starts the thread.
@@ -171,12 +171,11 @@ final class QUICLoop {
 
     private func changePath() {
         switch path.takeOver(roundTripTime: engine.statistics.smoothedRTT ?? .zero) {
-        case .done(let socket):
+        case .done(let next):
             pathChangeDue = .max
             // Nothing is added to the old path any more; what it holds comes first.
             while receive() {}
-            path.close()
-            path = socket
+            path = next
         case .later: pathChangeDue = now + Self.pathChangeInterval
         case .never: pathChangeDue = .max
         }

@@ -19,6 +19,15 @@ struct QUICOverICE: PeerConnection {
         return report
     }
 
+    var statistics: CarrierStatistics {
+        let known = channel.statistics
+        var statistics = CarrierStatistics()
+        statistics.roundTripTime = known.smoothedRTT
+        statistics.sentPacketCount = known.sentPacketCount
+        statistics.lostPacketCount = known.lostPacketCount
+        return statistics
+    }
+
     /// The shortest round trip measured so far.
     var minimumRoundTripTime: Duration {
         channel.statistics.minimumRTT ?? channel.statistics.smoothedRTT ?? .zero

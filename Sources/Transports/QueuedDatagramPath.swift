@@ -9,7 +9,7 @@ public final class QueuedDatagramPath: DatagramPath {
     /// Sends a batch like `DatagramPath.send`; called on the connection's thread.
     public typealias Send = @Sendable (_ batch: UnsafeRawBufferPointer, _ segmentByteCount: Int) -> Int
 
-    /// Takes the socket over like `DatagramPath.takeOver`; called on the connection's thread.
+    /// Goes past the agent like `DatagramPath.takeOver`; called on the connection's thread.
     public typealias TakeOver = @Sendable (_ roundTripTime: Duration) -> DatagramPathTakeover
 
     /// Whether a relay carries the packets.
@@ -45,7 +45,7 @@ public final class QueuedDatagramPath: DatagramPath {
     ///   - isRelayed: whether a relay carries the packets.
     ///   - capacity: how many packets may wait; each takes 2 KiB.
     ///   - send: sends a batch.
-    ///   - takeOver: see `DatagramPath.takeOver`; after it has returned a path, `deliver` must not be called.
+    ///   - takeOver: see `DatagramPath.takeOver`; what `deliver` is given after it has returned a path is dropped.
     ///   - close: ends the path.
     /// - Returns: `nil` when the system has no descriptor left.
     public init?(
@@ -112,8 +112,12 @@ public final class QueuedDatagramPath: DatagramPath {
         return left > 0
     }
 
-    /// Asks the owner for the socket.
-    public func takeOver(roundTripTime: Duration) -> DatagramPathTakeover { takeOverSocket(roundTripTime) }
+    /// Asks the owner for a path past the agent.
+    public func takeOver(roundTripTime: Duration) -> DatagramPathTakeover {
+        let answer = takeOverSocket(roundTripTime)
+        if case .done = answer { ring.withLock { $0.isClosed = true } }
+        return answer
+    }
 
     /// Takes no more packets and tells the owner.
     public func close() {

@@ -20,7 +20,7 @@ public struct SocketAddress: Sendable, Hashable {
 ///
 /// Packets are taken from any address, since QUIC authenticates them, and sent to the one ICE selected.
 public final class SocketDatagramPath: DatagramPath, @unchecked Sendable {
-    // @unchecked: owns a descriptor and buffers used only by the thread that drives the connection.
+    // @unchecked: owns a descriptor and an address used only by the thread that drives the connection.
 
     /// Whether a relay carries the packets: never.
     public var isRelayed: Bool { false }
@@ -29,12 +29,12 @@ public final class SocketDatagramPath: DatagramPath, @unchecked Sendable {
     /// The kernel says when there is room.
     public var signalsWritability: Bool { true }
 
-    /// How many messages one call takes; each holds many packets if the kernel has put them together.
+    /// How many messages one call takes.
     private static let receiveCount: CInt = 16
 
     private let descriptor: CInt
     private let remote: UnsafeMutableRawBufferPointer
-    private let receiver: UnsafeMutablePointer<datagram_receiver>
+    private let receiver: DatagramReceiver
     private var cutsInKernel: Bool
 
     /// Takes ownership of a bound UDP socket.
@@ -45,18 +45,18 @@ public final class SocketDatagramPath: DatagramPath, @unchecked Sendable {
     ///   - cutsInKernel: whether to try `UDP_SEGMENT`.
     /// - Returns: `nil` when there is no memory.
     public init?(descriptor: CInt, remote: SocketAddress, cutsInKernel: Bool = true) {
-        guard let receiver = datagram_receiver_new(CUnsignedInt(Self.receiveCount), 65_536) else { return nil }
+        guard let receiver = DatagramReceiver(capacity: Self.receiveCount) else { return nil }
         self.receiver = receiver
         self.descriptor = descriptor
         self.cutsInKernel = cutsInKernel
         self.remote = .allocate(byteCount: remote.bytes.count, alignment: 8)
         self.remote.copyBytes(from: remote.bytes)
-        _ = datagram_prepare(descriptor, remote.family, 4 << 20)
+        _ = datagram_prepare(descriptor, 4 << 20)
+        datagram_forbid_fragments(descriptor, remote.family)
     }
 
     deinit {
         Glibc.close(descriptor)
-        datagram_receiver_free(receiver)
         remote.deallocate()
     }
 
@@ -84,20 +84,7 @@ public final class SocketDatagramPath: DatagramPath, @unchecked Sendable {
 
     /// Hands over what the kernel holds, up to 1 MiB.
     public func receive(_ deliver: (UnsafeRawBufferPointer) -> Void) -> Bool {
-        let count = datagram_receive(receiver, descriptor)
-        guard count > 0 else { return false }
-        for index in 0..<count {
-            let length = datagram_received_length(receiver, index)
-            let segment = max(datagram_received_segment(receiver, index), 1)
-            let bytes = UnsafeRawBufferPointer(start: datagram_received_bytes(receiver, index), count: length)
-            var offset = 0
-            while offset < length {
-                let end = min(offset + segment, length)
-                deliver(UnsafeRawBufferPointer(rebasing: bytes[offset..<end]))
-                offset = end
-            }
-        }
-        return count == Self.receiveCount
+        receiver.receive(from: descriptor, deliver)
     }
 
     /// Is the socket already.
@@ -106,7 +93,8 @@ public final class SocketDatagramPath: DatagramPath, @unchecked Sendable {
     /// The descriptor is closed when nobody refers to the path any more.
     public func close() {}
 
-    private static func isBusy(_ status: CLong) -> Bool {
+    /// Whether a socket call failed for want of room, so that it is to be tried again.
+    static func isBusy(_ status: CLong) -> Bool {
         status == -CLong(EAGAIN) || status == -CLong(ENOBUFS) || status == -CLong(EINTR)
     }
 }

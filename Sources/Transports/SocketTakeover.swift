@@ -2,10 +2,12 @@ import Glibc
 import ICE
 import Synchronization
 
-/// Decides when the socket of a selected pair can be taken out of its ICE agent.
+/// Decides when packets can go past the ICE agent: when the socket of a selected pair can be taken out of it, or, if the
+/// pair's end is a relay of ours, be shared with it.
 ///
-/// The agent must have chosen its final pair. Beyond that the controlled side stays for as long as the peer may repeat
-/// the check that nominates the pair, in case our answer to it was lost: nobody answers once the agent is gone.
+/// The agent must have chosen its final pair. Beyond that the controlled side of a pair without our relay stays for as long
+/// as the peer may repeat the check that nominates the pair, in case our answer to it was lost: nobody answers once the
+/// agent is gone.
 final class SocketTakeover: Sendable {
     /// For how many round trips the controlled side stays, and for how long at most.
     private static let roundTripCount = 20
@@ -23,7 +25,7 @@ final class SocketTakeover: Sendable {
         readySince.withLock { $0 = $0 ?? .now }
     }
 
-    /// Takes the socket over if it is time to.
+    /// Goes past the agent if it is time to.
     func attempt(_ agent: ICEAgent, _ roundTripTime: Duration) -> DatagramPathTakeover {
         switch agent.state {
         case .failed, .closed: return .never
@@ -31,10 +33,20 @@ final class SocketTakeover: Sendable {
         case .ready: break
         }
         guard let readySince = readySince.withLock({ $0 }) else { return .later }
-        if case .relayed(let side, _)? = agent.selectedPair?.path, side != .remote { return .never }
+        if case .relayed(let side, _)? = agent.selectedPair?.path, side != .remote { return shareSocket(of: agent) }
         let delay = isControlling ? .zero : min(roundTripTime * Self.roundTripCount, Self.maximumDelay)
         guard readySince.duration(to: .now) >= delay else { return .later }
         guard let socket = agent.takeOverSocket(), let path = SocketDatagramPath(socket) else { return .never }
+        return .done(path)
+    }
+
+    /// The agent stays, to look after the relay.
+    private func shareSocket(of agent: ICEAgent) -> DatagramPathTakeover {
+        guard let route = agent.relayRoute(), let path = RelayedDatagramPath(route, close: { agent.close() }) else {
+            return .never
+        }
+        agent.deliverReceived()
+        agent.setReceiveHandler { _ in }
         return .done(path)
     }
 }

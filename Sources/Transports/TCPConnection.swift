@@ -40,6 +40,8 @@ package final class TCPConnection: PeerConnection {
         return path
     }
 
+    package var statistics: CarrierStatistics { link.statistics }
+
     /// Notes why better paths were not taken.
     func explain(_ reasons: [String]) { self.reasons.withLock { $0 = reasons } }
 

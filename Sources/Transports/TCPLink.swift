@@ -10,14 +10,16 @@ final class TCPLink: ByteStreamCarrier {
     let channel: any Channel
     /// The shortest round trip TCP saw before the stream was open.
     let minimumRoundTripTime: Duration
-    private let roundTripTime: Mutex<Duration>
+    private let known: Mutex<CarrierStatistics>
     private let kernelByteCount = Atomic(0)
     private let ended = AsyncStream.makeStream(of: Void.self)
 
     init(channel: any Channel, minimumRoundTripTime: Duration) {
         self.channel = channel
         self.minimumRoundTripTime = minimumRoundTripTime
-        roundTripTime = Mutex(minimumRoundTripTime)
+        var statistics = CarrierStatistics()
+        statistics.roundTripTime = minimumRoundTripTime
+        known = Mutex(statistics)
     }
 
     func enqueue(_ stream: BufferedByteStream) { request(.work) }
@@ -28,9 +30,12 @@ final class TCPLink: ByteStreamCarrier {
     }
 
     /// The round-trip time as TCP smoothes it.
-    var smoothedRoundTripTime: Duration { roundTripTime.withLock { $0 } }
+    var smoothedRoundTripTime: Duration? { statistics.roundTripTime }
 
-    func store(roundTripTime: Duration) { self.roundTripTime.withLock { $0 = roundTripTime } }
+    /// What TCP says of the connection, at most a second old; while bytes wait for their acknowledgement, 0.1 s.
+    var statistics: CarrierStatistics { known.withLock { $0 } }
+
+    func store(_ statistics: CarrierStatistics) { known.withLock { $0 = statistics } }
 
     /// The bytes that the kernel has and the peer's TCP has not acknowledged; never less than that.
     var unacknowledgedByteCount: Int { kernelByteCount.load(ordering: .relaxed) }

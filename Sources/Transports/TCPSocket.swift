@@ -6,7 +6,7 @@ internal import NIOCore
 struct TCPSocket {
     /// What TCP knows of a connection.
     struct State {
-        var roundTripTime: Duration
+        var statistics: CarrierStatistics
         var minimumRoundTripTime: Duration
         /// For how long nothing has come while an answer is due.
         var unansweredFor: Duration?
@@ -27,8 +27,12 @@ struct TCPSocket {
         guard withDescriptor({ sleigh_tcp_state($0, &state) }) == 0 else { return nil }
         // A peer whose window is closed answers probes, though ever more rarely.
         let isUnanswered = state.unacknowledged > 0 || state.probes > 1
+        var statistics = CarrierStatistics()
+        statistics.roundTripTime = .microseconds(Int64(state.round_trip_us))
+        statistics.sentPacketCount = UInt64(state.sent_segments)
+        statistics.repeatedPacketCount = UInt64(state.repeated_segments)
         return State(
-            roundTripTime: .microseconds(Int64(state.round_trip_us)),
+            statistics: statistics,
             minimumRoundTripTime: .microseconds(Int64(state.minimum_round_trip_us)),
             unansweredFor: isUnanswered ? .milliseconds(Int64(state.silence_ms)) : nil)
     }

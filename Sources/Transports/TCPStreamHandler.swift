@@ -193,7 +193,7 @@ package final class TCPStreamHandler: ChannelDuplexHandler {
     private func inspect(_ context: ChannelHandlerContext) {
         guard case .open(let open) = phase else { return }
         if let state = TCPSocket(context).state {
-            open.link.store(roundTripTime: state.roundTripTime)
+            open.link.store(state.statistics)
             if let silence = state.unansweredFor, silence > setup.silenceLimit {
                 return end(context, ByteStreamError.pathLost("nothing was heard from the peer"))
             }

@@ -35,6 +35,10 @@ public protocol TransportMethod: AnyObject, Sendable {
     /// - Throws: `TransportFailure`, `ByteStreamError`, `CancellationError`.
     func acceptStream() async throws -> AcceptedStream
 
+    /// Why there is no connection yet, as far as is known here; one sentence each. For when the peer gives the method up
+    /// before this side does.
+    func obstacles() async -> [String]
+
     /// Ends the search for paths; the connection that was chosen goes on. Safe to call more than once.
     func close()
 }
@@ -46,6 +50,8 @@ public typealias AcceptedStream = (connection: any PeerConnection, contentName: 
 public enum TransportFailure: Error, Sendable, Hashable {
     /// What the peer signalled cannot be used.
     case unusableDescription(String)
+    /// The peer, which can encrypt, signalled no fingerprint; perhaps somebody on the way took it out.
+    case noFingerprint
     /// No packet got through; the reasons we know, one sentence each.
     case noPath([String])
     /// The peer presented another certificate than the one signalled, or refused ours.

@@ -26,6 +26,8 @@ public final class TransportNegotiation: Sendable {
 
     /// How often the transport may be replaced in one session, by either side.
     static let replacementLimit = 8
+    /// How long the first method may take before the next ones are prepared.
+    private static let preparationDelay = Duration.seconds(1)
     /// How many signals may wait for their reader.
     private static let signalLimit = 64
 
@@ -142,6 +144,7 @@ public final class TransportNegotiation: Sendable {
     /// Runs the methods and signals what they have to tell, until it is closed.
     public func run() async {
         await withDiscardingTaskGroup { group in
+            group.addTask { await self.prepareOthers() }
             for await job in jobs.stream {
                 switch job {
                 case .run(let method): group.addTask { await method.run() }
@@ -156,6 +159,14 @@ public final class TransportNegotiation: Sendable {
             }
             group.cancelAll()
         }
+    }
+
+    /// Prepares what is next when the first method does not connect soon.
+    private func prepareOthers() async {
+        guard (try? await Task.sleep(for: Self.preparationDelay)) != nil else { return }
+        let (isConnected, untried) = state.withLock { ($0.isConnected, $0.untried) }
+        guard !isConnected else { return }
+        for rung in untried { await rung.prepare() }
     }
 
     /// Our side of the first transport.
@@ -186,7 +197,10 @@ public final class TransportNegotiation: Sendable {
                 throw .unusableDescription("no transport for the content")
             }
             try receive(answer)
-        case .transportInfo(content, let info): try method(for: info)?.receive(info)
+        case .transportInfo(content, let info):
+            // What is said about a path that is there already, or in use, does no harm.
+            guard !state.withLock({ $0.isConnected }) else { break }
+            try method(for: info)?.receive(info)
         case .transportReplaceOffered(content, let transport):
             if state.withLock({ $0.isConnected }) || !signals.put(.offered(transport)) { await reject() }
         case .transportReplaceAccepted(content, let transport): signals.put(.accepted(transport))
@@ -266,7 +280,8 @@ public final class TransportNegotiation: Sendable {
                 current.close()
                 try await fallBack()
             case .offered(let transport):
-                note(["the peer gave \(name(of: state.withLock { $0.namespace })) up"])
+                let obstacles = await current.obstacles()
+                note(obstacles.isEmpty ? ["the peer gave \(name(of: state.withLock { $0.namespace })) up"] : obstacles)
                 current.close()
                 try await answer(transport)
             }

@@ -58,6 +58,15 @@ public struct Hash: Sendable, Hashable {
             "hash", namespace: Self.namespace, attributes: ["algo": algorithm.rawValue], text: Base64.encode(value))
     }
 
+    /// The `<hash/>` element as Libervia writes and reads it, base 64 of the hash in hexadecimal digits: the right form
+    /// raises an exception there.
+    public var liberviaElement: XMLElement {
+        let digits = Array("0123456789abcdef".utf8)
+        let text = value.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
+        return XMLElement(
+            "hash", namespace: Self.namespace, attributes: ["algo": algorithm.rawValue], text: Base64.encode(text))
+    }
+
     private static func unhex(_ digits: [UInt8]) -> [UInt8]? {
         var bytes: [UInt8] = []
         for index in stride(from: 0, to: digits.count - 1, by: 2) {

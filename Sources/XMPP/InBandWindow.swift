@@ -25,6 +25,8 @@ public struct InBandWindow: Sendable {
     public private(set) var byteCount = 0
     /// The shortest time from a block to its acknowledgement; `nil` before the first.
     public private(set) var roundTripTime: Duration?
+    /// The time from the last acknowledged block to its acknowledgement.
+    public private(set) var latestRoundTripTime: Duration?
 
     private let blockSize: Int
     private var limit: Int
@@ -65,6 +67,7 @@ public struct InBandWindow: Sendable {
         acknowledgedByteCount += ticket.byteCount
         let time = now - ticket.sentAt
         roundTripTime = min(roundTripTime ?? time, time)
+        latestRoundTripTime = time
         let sample = Double(acknowledgedByteCount - ticket.acknowledgedByteCount) / max(time / .seconds(1), 1e-6)
         if let rate = bytesPerSecond {
             if !ticket.isStarved || sample > rate { bytesPerSecond = rate + (sample - rate) / 4 }

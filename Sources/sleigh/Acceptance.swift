@@ -1,4 +1,5 @@
 import FileTransfer
+import Synchronization
 import TerminalUI
 import XMPP
 
@@ -8,6 +9,8 @@ struct Acceptance: Sendable {
     private let senders: Set<JID>
     private let question: @Sendable (IncomingRequest) -> String
     private let questions = Turns()
+    /// The devices that were accepted, if that holds for their next offers too.
+    private var accepted: Remembered?
 
     /// - Parameter question: what somebody is asked, as a sentence without "Accept?".
     /// - Throws: `Failure` when somebody would have to be asked and there is no terminal to ask on.
@@ -24,6 +27,13 @@ struct Acceptance: Sendable {
         }
     }
 
+    /// The same, but whoever was asked about a device once is not asked again while the program runs.
+    func remembering() -> Acceptance {
+        var acceptance = self
+        acceptance.accepted = Remembered()
+        return acceptance
+    }
+
     private var asks: Bool { !everybody && senders.isEmpty }
 
     /// What is to become of an offer.
@@ -36,6 +46,7 @@ struct Acceptance: Sendable {
     func decision(on request: IncomingRequest, console: Console) async throws -> Decision {
         if everybody || senders.contains(request.peer.bare) { return .accept }
         guard asks else { return .decline }
+        if accepted?.contains(request.peer) == true { return .accept }
         await request.ring()
         let warning = request.isEndToEndEncrypted == false ? " Not end-to-end encrypted." : ""
         let question = "\(question(request))\(warning) Accept?"
@@ -54,9 +65,18 @@ struct Acceptance: Sendable {
             let decision = try await group.next() ?? .decline
             // A cancelled wait looks like a withdrawn offer.
             try Task.checkCancellation()
+            if case .accept = decision { accepted?.insert(request.peer) }
             return decision
         }
     }
+}
+
+/// The devices that were accepted.
+private final class Remembered: Sendable {
+    private let devices = Mutex<Set<JID>>([])
+
+    func contains(_ device: JID) -> Bool { devices.withLock { $0.contains(device) } }
+    func insert(_ device: JID) { devices.withLock { _ = $0.insert(device) } }
 }
 
 /// Lets one task at a time through, in the order they came.

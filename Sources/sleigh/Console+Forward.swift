@@ -4,6 +4,13 @@ import TerminalUI
 import XMPP
 
 extension Console {
+    /// Accepts a session, and does for the peer what the rules permit, until it ends.
+    func forward(_ request: IncomingRequest, _ rules: ForwardRules) async throws {
+        let peer = request.peer
+        try await request.accept(forwarding: rules) { self.take($0, for: peer) }
+        detail("\(printable(peer.description)) has ended its forwards.")
+    }
+
     /// Says what happens to the forwards of a peer.
     func take(_ event: ForwardEvent, for peer: JID) {
         let name = printable(peer.bare.description)

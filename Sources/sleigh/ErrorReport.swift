@@ -68,6 +68,8 @@ enum ErrorReport {
             case .out: "Send the file again: it goes on where it stopped."
             case .in: "Have the file sent again: it goes on where it stopped."
             case .both: "What has arrived may not be all."
+            case .measured: "Measure again."
+            case .forwarded: "Try again."
             }
         func name(_ peer: JID) -> String { printable(peer.description) }
         func words(_ text: String?) -> String { text.map { ": " + printable($0) } ?? "" }
@@ -84,16 +86,14 @@ enum ErrorReport {
         case .peerOffline(let peer):
             return Failure(
                 peer.isBare ? "no device of \(name(peer)) answers" : "\(name(peer)) does not answer",
-                hint: direction == .both
-                    ? "Is sleigh pipe --listen, or forward --listen, running there, as that address?"
-                    : "Is sleigh receive running there, as that address, or another client that takes files?",
+                hint: direction.command.map { "Is \($0) running there, as that address?" }
+                    ?? "Is sleigh receive running there, as that address, or another client that takes files?",
                 code: .peerUnavailable)
         case .peerUnable(let peer, let why):
             return Failure(
                 "\(name(peer)) cannot take part: \(printable(why))",
-                hint: direction == .both
-                    ? "It needs sleigh pipe --listen."
-                    : "sleigh check \(name(peer.bare)) shows what each device there can do.",
+                hint: direction.command.map { "It needs \($0)." }
+                    ?? "sleigh check \(name(peer.bare)) shows what each device there can do.",
                 code: .peerUnavailable)
         case .notAnswered(let peer):
             return Failure(
@@ -109,7 +109,7 @@ enum ErrorReport {
                 hint:
                     "Without --path and --relay-only, on both sides, there are more. sleigh check shows what the server adds.",
                 code: .noPath)
-        case .interrupted(let byteCount, let why):
+        case .interrupted(let byteCount, let why), .pathLost(let byteCount, let why):
             return Failure(
                 "interrupted after \(Format.bytes(UInt64(max(0, byteCount)))): \(printable(why))",
                 hint: again, code: .interruptedTransfer)
@@ -126,7 +126,8 @@ enum ErrorReport {
                 "there is no end-to-end encrypted path to \(name(peer))",
                 hint: """
                     With sleigh on both sides there is; if it runs there, somebody between you may be interfering. To send \
-                    to another client without it, name the device: ADDRESS/DEVICE. Nothing was sent or stored.
+                    to another client without it, name the device: ADDRESS/DEVICE\
+                    \(direction == .both ? ", and give --allow-unencrypted" : ""). Nothing was sent or stored.
                     """, code: .insecure)
         case .refusedAsInsecure(let peer, let why):
             return Failure(
@@ -200,6 +201,18 @@ enum ErrorReport {
             Failure(
                 "the connection to the XMPP server was lost: \(printable(reason))", hint: "Try again.",
                 code: .serverUnreachable)
+        }
+    }
+}
+
+extension TransferProgress.Direction {
+    /// What has to run on the other side; `nil` where it can be anything.
+    fileprivate var command: String? {
+        switch self {
+        case .out, .in: nil
+        case .both: "sleigh pipe --listen"
+        case .measured: "sleigh bench --listen"
+        case .forwarded: "sleigh forward --listen"
         }
     }
 }

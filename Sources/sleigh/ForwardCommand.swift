@@ -100,23 +100,24 @@ struct ForwardCommand: SleighCommand {
             // ssh ends its ProxyCommand with a signal each time, and may have given the terminal back already.
             throw Failure("", code: .interruptedByUser)
         } catch {
-            throw ErrorReport.failure(for: error, direction: .both)
+            throw ErrorReport.failure(for: error, direction: .forwarded)
         }
+    }
+
+    /// What somebody is asked about an offer.
+    static func question(of request: IncomingRequest) -> String {
+        "\(printable(request.peer.bare.description)) wants to forward connections."
     }
 
     private func wait(_ console: Console) async throws {
         let rules = rules.rules
-        let acceptance = try listening.acceptance { request in
-            "\(printable(request.peer.bare.description)) wants to forward connections."
-        }
+        let acceptance = try listening.acceptance(question: Self.question)
         let service = Listening(
             account: try options.resolve(), device: try Device.load(), resource: listening.resource,
             applications: [.forward], paths: paths.policy, acceptance: acceptance, isOnce: false,
             announcement: "Connections are forwarded.", console: console)
         try await service.run { request in
-            let peer = request.peer
-            try await request.accept(forwarding: rules) { console.take($0, for: peer) }
-            console.detail("\(printable(peer.description)) has ended its forwards.")
+            try await console.forward(request, rules)
         }
     }
 
@@ -149,7 +150,7 @@ struct ForwardCommand: SleighCommand {
                 try await opening.run { try await client.run(with: peer, service: $0) }
                 why = "\(printable(peer.description)) has ended the session."
             } catch let error where client.hasBeenEstablished && Self.mayPass(error) {
-                why = ErrorReport.sentence(ErrorReport.failure(for: error, direction: .both).message)
+                why = ErrorReport.sentence(ErrorReport.failure(for: error, direction: .forwarded).message)
             }
             if .now - started > Self.lastingSession { backoff.reset() }
             var random = SystemRandomNumberGenerator()
@@ -168,7 +169,7 @@ struct ForwardCommand: SleighCommand {
         case ForwardError.refused(_, let reason): reason != .notAllowed
         case let error as TransferError:
             switch error {
-            case .peerNotFound, .peerOffline, .peerUnable, .notAnswered, .withdrawn, .noPath, .interrupted,
+            case .peerNotFound, .peerOffline, .peerUnable, .notAnswered, .withdrawn, .noPath, .interrupted, .pathLost,
                 .peerFailed, .serverConnectionLost:
                 true
             case .declined, .checksumMismatch, .peerNotAuthenticated, .deviceChanged, .notEncrypted,

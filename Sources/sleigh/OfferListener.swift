@@ -46,10 +46,12 @@ struct OfferListener {
     /// Runs until the stream to the server has ended and so have the transfers that need it no longer (`false`), or one
     /// has been taken and no more are wanted (`true`).
     ///
-    /// - Parameter announce: is called when peers can reach this device.
+    /// - Parameters:
+    ///   - announce: is called when peers can reach this device.
+    ///   - onDisconnect: is called when the stream has ended and some transfers go on that more may follow.
     /// - Throws: what ended the one transfer that was wanted; `StanzaChannelError` when the stream ends at once;
     ///   `CancellationError`.
-    func run(announce: () -> Void) async throws -> Bool {
+    func run(announce: () -> Void, onDisconnect: () -> Void) async throws -> Bool {
         let inbox = IncomingRequests(service: connection.service, applications: applications)
         let (steps, continuation) = AsyncStream.makeStream(of: Step.self)
         return try await withThrowingDiscardingTaskGroup { group in
@@ -75,6 +77,7 @@ struct OfferListener {
                     isConnected = false
                     if runningCount > 0 {
                         console.detail("The connection to the server is lost; the transfer goes on.")
+                        if !isOnce { onDisconnect() }
                     }
                 case .notWanted:
                     runningCount -= 1
@@ -86,7 +89,7 @@ struct OfferListener {
                     try Task.checkCancellation()
                     if isOnce { throw error }
                     console.fail(
-                        ErrorReport.failure(for: error, direction: request.application == .file ? .in : .both),
+                        ErrorReport.failure(for: error, direction: request.application.direction),
                         peer: request.peer,
                         name: request.name.isEmpty ? nil : request.name)
                 }
@@ -101,8 +104,10 @@ struct OfferListener {
         do {
             if isOnce, claim.isTaken { return await decline(request) }
             if request.isTooOpen {
+                let hint = request.application == .stream ? " --allow-unencrypted permits one from Libervia." : ""
                 console.say(
-                    "Declined an offer of \(printable(request.peer.description)): it is not end-to-end encrypted.")
+                    "Declined an offer of \(printable(request.peer.description)): it is not end-to-end encrypted.\(hint)"
+                )
                 return await decline(request)
             }
             var decision: Acceptance.Decision
@@ -145,6 +150,18 @@ struct OfferListener {
         )
         await request.decline()
         return .notWanted
+    }
+}
+
+extension TransferApplication {
+    /// Which way its bytes go, seen from whoever takes the offer.
+    fileprivate var direction: TransferProgress.Direction {
+        switch self {
+        case .file: .in
+        case .stream: .both
+        case .bench: .measured
+        case .forward: .forwarded
+        }
     }
 }
 

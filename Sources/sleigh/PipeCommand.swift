@@ -44,6 +44,13 @@ struct PipeCommand: SleighCommand {
     @Flag(help: "With --connect or --exec: end after one connection.")
     var once = false
 
+    @Flag(
+        help: """
+            Permit a stream to or from Libervia, which knows one direction only and no end-to-end encryption. Without this \
+            no stream is ever without it.
+            """)
+    var allowUnencrypted = false
+
     @OptionGroup var listening: ListeningOptions
     @OptionGroup var paths: PathOptions
     @OptionGroup var options: AccountOptions
@@ -56,6 +63,9 @@ struct PipeCommand: SleighCommand {
         if !listen, connect != nil || exec != nil || once || listening.isUsed {
             throw ValidationError("--connect, --exec, --once, --from, --yes and --resource belong to --listen.")
         }
+        if allowUnencrypted, paths.requireE2e {
+            throw ValidationError("--require-e2e refuses what --allow-unencrypted permits: leave out one of them.")
+        }
         if connect != nil, exec != nil { throw ValidationError("Leave out --connect or --exec.") }
         if let connect, StreamTarget(address: connect) == nil {
             throw ValidationError("'\(printable(connect))' is neither HOST:PORT nor unix:PATH.")
@@ -63,6 +73,12 @@ struct PipeCommand: SleighCommand {
         if output.json, target == .standard {
             throw ValidationError("Standard output carries the data: there is no room for --json.")
         }
+    }
+
+    private var policy: TransferPolicy {
+        var policy = paths.policy
+        policy.permitsOneWayStreams = allowUnencrypted
+        return policy
     }
 
     /// What the stream is joined to on this side.
@@ -88,7 +104,7 @@ struct PipeCommand: SleighCommand {
         let device = try Device.load()
         let loop = try ICELoop()
         let connection = try await Connection.open(
-            account, device: device, resource: device.resourceForOneRun, loop: loop, policy: paths.policy,
+            account, device: device, resource: device.resourceForOneRun, loop: loop, policy: policy,
             applications: [.stream], console: console)
         do {
             let opener = StreamOpener(service: connection.service) { console.take($0) }
@@ -107,7 +123,7 @@ struct PipeCommand: SleighCommand {
         }
         let service = Listening(
             account: try options.resolve(), device: try Device.load(), resource: listening.resource,
-            applications: [.stream], paths: paths.policy, acceptance: acceptance, isOnce: once || target == .standard,
+            applications: [.stream], paths: policy, acceptance: acceptance, isOnce: once || target == .standard,
             announcement: "Connections go to \(printable(target.description)).", console: console)
         try await service.run { request in
             console.complete(try await request.accept(joining: target) { console.take($0) })
@@ -125,8 +141,15 @@ extension Console {
         case .accepted(let device): detail("\(printable(device.description)) accepted.")
         case .connected(let path, let peer, _):
             detail("Connected to \(printable(peer.description)): \(path)\(path.ends).")
+            if !path.isEndToEndEncrypted {
+                say(
+                    """
+                    In one direction only, and not end-to-end encrypted: the client of \(printable(peer.bare.description)) \
+                    can do no more.
+                    """)
+            }
             for reason in path.reasons { detail("  Not a better path: \(printable(reason)).") }
-        case .resumed, .progress, .verifying: break
+        case .pathLost, .resumed, .progress, .verifying: break
         }
     }
 

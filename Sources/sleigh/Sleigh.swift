@@ -17,6 +17,7 @@ struct Sleigh: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             LoginCommand.self, ReceiveCommand.self, SendCommand.self, PipeCommand.self, ForwardCommand.self,
+            BenchCommand.self,
             CheckCommand.self,
         ])
 }

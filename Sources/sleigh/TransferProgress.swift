@@ -7,8 +7,8 @@ import XMPP
 
 /// Turns the events of one transfer into words and progress.
 final class TransferProgress: Sendable {
-    /// Which way the file goes; both ways for a stream.
-    enum Direction { case out, `in`, both }
+    /// Which way the file goes; both ways for a stream, and to measure the way itself.
+    enum Direction { case out, `in`, both, measured, forwarded }
 
     private let console: Console
     private let name: String
@@ -42,6 +42,8 @@ final class TransferProgress: Sendable {
             for reason in path.reasons { console.detail("  Not a better path: \(printable(reason)).") }
             console.display.begin(name: name, total: byteCount)
             show(path)
+        case .pathLost(let why):
+            console.say("The path was lost: \(printable(why)). Looking for another …")
         case .resumed(let offset):
             console.say("Going on after the \(Format.bytes(UInt64(offset))) that are there already.")
             console.display.update(byteCount: UInt64(offset))

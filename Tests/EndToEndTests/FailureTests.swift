@@ -73,6 +73,21 @@ extension EndToEnd {
             }
         }
 
+        /// Nothing goes in the clear, whatever was to carry it.
+        @Test func fingerprintsAreTakenOut() async throws {
+            try await World.with(.veth, server: ["--module", "strip_fingerprint"]) { world in
+                let file = try world.makeFile(byteCount: 1 << 20)
+                for arguments in [[], ["--path", "socks5"], ["--path", "in-band"]] {
+                    let receiver = try await world.receiver()
+                    let sent = try await world.sender(of: [file], arguments).exit()
+                    let received = try await receiver.exit()
+                    expectFailure(sent, status: 8, saying: "no end-to-end encrypted path")
+                    expectFailure(received, status: 8, saying: "without end-to-end encryption")
+                    #expect(try world.inboxNames.isEmpty)
+                }
+            }
+        }
+
         /// A device that was met before comes with another certificate; the hint says how to trust it again.
         @Test(arguments: [Side.sender, .receiver])
         func deviceKeyHasChanged(of side: Side) async throws {

@@ -205,8 +205,9 @@ extension EndToEnd {
             }
         }
 
-        /// The path needs no server any more.
-        @Test func serverGoesAway() async throws {
+        /// The path needs no server any more; and once the server is back, both sides can be reached again while the old
+        /// connections go on.
+        @Test func serverGoesAwayAndComesBack() async throws {
             try await World.with(.lan) { world in
                 let server = try await world.digestServer(on: .b, at: "7001")
                 let listener = try await world.forwardListener(["--allow", "127.0.0.1:7001"])
@@ -215,7 +216,31 @@ extension EndToEnd {
                 let file = try world.makeFile(byteCount: 1000)
                 let digest = try await world.digest(of: file)
                 #expect(try await world.exchange(file, on: .a, with: "127.0.0.1 8001") == digest)
+                try await world.startServer()
+                _ = try await listener.event("ready", number: 2, within: .seconds(60))
+                let other = try world.sleigh(
+                    "forward", ["--stdio", "127.0.0.1:7001", "bob@sleigh.test"], on: .a, as: "carol",
+                    before: ["bash", "-c", "exec \"$@\" <\(file.path)", "bash"])
+                let exit = try await other.exit()
+                #expect(exit.status == 0 && exit.output == digest, "\(exit.messages)")
+                #expect(try await world.exchange(file, on: .a, with: "127.0.0.1 8001") == digest)
                 #expect(client.isRunning && listener.isRunning && server.isRunning, "\(listener.messages)")
+            }
+        }
+
+        /// One process that takes files and forwards.
+        @Test func receiverForwardsToo() async throws {
+            try await World.with(.lan) { world in
+                let server = try await world.digestServer(on: .b, at: "7001")
+                let receiver = try await world.receiver(["--yes", "--allow-forward", "127.0.0.1:7001"])
+                let client = try await world.forward(["-L", "8001:127.0.0.1:7001"])
+                let file = try world.makeFile(byteCount: 100_000)
+                #expect(
+                    try await world.exchange(file, on: .a, with: "127.0.0.1 8001") == (try await world.digest(of: file))
+                )
+                #expect(try await world.sender(of: [file]).exit().status == 0)
+                world.expectReceived(file)
+                #expect(client.isRunning && receiver.isRunning && server.isRunning)
             }
         }
     }

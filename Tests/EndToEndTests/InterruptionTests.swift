@@ -35,6 +35,40 @@ extension EndToEnd {
             }
         }
 
+        /// Nothing comes through any more where the bytes go; the server can still be reached, and with it another path.
+        /// Nobody is asked again, and it counts as one file.
+        @Test func pathIsLostAndAnotherTaken() async throws {
+            try await transferInTheMiddle(.udp) { world, file, sender, receiver in
+                try await world.drop("meta l4proto udp", in: .b)
+                let sent = try await sender.exit(within: .seconds(120))
+                try #require(sent.status == 0, "\(sent.messages) \(receiver.messages)")
+                let received = try await receiver.exit()
+                try #require(received.status == 0, "\(received.messages)")
+                world.expectReceived(file)
+                #expect(try world.inboxNames == ["big.iso"])
+                for exit in [sent, received] {
+                    let completed = try exit.completed
+                    #expect(completed.map(\.path) == ["direct tcp"])
+                    #expect(completed.first?.transferredByteCount == completed.first?.byteCount)
+                    #expect(completed.first?.pathReasons?.contains { $0.hasPrefix("direct udp was lost") } == true)
+                    #expect(exit.messages.contains("Looking for another"), "\(exit.messages)")
+                }
+            }
+        }
+
+        /// There is nothing else to be had, or nothing else permitted.
+        @Test func pathIsLostForGood() async throws {
+            try await transferInTheMiddle(.udp, sending: ["--path", "udp"]) { world, file, sender, receiver in
+                try await world.drop("meta l4proto udp", in: .b)
+                let sent = try await sender.exit(within: .seconds(120))
+                let received = try await receiver.exit(within: .seconds(90))
+                #expect(sent.status == 7, "\(sent.messages)")
+                #expect(received.status == 7, "\(received.messages)")
+                #expect(sent.messages.contains("there is no other path"), "\(sent.messages)")
+                #expect(try world.inboxNames == ["big.iso.sleigh-part"])
+            }
+        }
+
         /// Nobody says goodbye: the socket of a killed process is closed by its kernel. What has come can be resumed.
         @Test func senderIsKilled() async throws {
             try await transferInTheMiddle(.tcp) { world, file, sender, receiver in
@@ -83,12 +117,12 @@ extension EndToEnd {
 
         /// Starts a transfer of some ten seconds and hands over once the receiver has begun to write.
         private func transferInTheMiddle(
-            _ path: Path, _ body: (World, URL, Program, Program) async throws -> Void
+            _ path: Path, sending: [String] = [], _ body: (World, URL, Program, Program) async throws -> Void
         ) async throws {
             try await World.with(.link, link: path.link) { world in
                 let file = try world.makeFile(byteCount: 40 << 20)
                 let receiver = try await world.receiver()
-                let sender = try world.sender(of: [file], ["-v"])
+                let sender = try world.sender(of: [file], ["-v"] + sending)
                 try await world.waitForPart(of: file, from: sender)
                 #expect(sender.messages.contains(path.rawValue), "\(sender.messages)")
                 try await body(world, file, sender, receiver)

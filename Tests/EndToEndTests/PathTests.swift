@@ -23,12 +23,14 @@ extension EndToEnd {
             // The host on the public network can be dialled, and is near.
             PathCase(topology: .oneNAT, path: "direct tcp"),
             PathCase(topology: .twoNATs, path: "direct udp", obstacles: ["TCP"]),
+            // A relay that refuses us is not needed.
+            PathCase(topology: .twoNATs, server: ["--wrong-turn-secret"], path: "direct udp", obstacles: ["TCP"]),
             PathCase(topology: .symmetric, path: "relay turn-udp", obstacles: ["no direct packet got through"]),
             PathCase(topology: .udpBlocked, path: "relay turn-tcp", obstacles: ["STUN"]),
             PathCase(topology: .udpBlockedOnBothSides, path: "relay turn-tcp", obstacles: ["STUN"]),
             PathCase(
                 topology: .symmetric, server: ["--components", "--wrong-turn-secret"], path: "socks5 proxy",
-                obstacles: ["no relay from 192.0.2.2:3478"]),
+                obstacles: ["no relay from 192.0.2.2:3478 over UDP: the server refuses our user name and password"]),
             PathCase(
                 topology: .xmppOnly, server: ["--components"], path: "in-band",
                 obstacles: ["STUN", "no relay from 192.0.2.2:3478", "SOCKS5: neither"]),
@@ -54,6 +56,14 @@ extension EndToEnd {
             let link = ["--delay-ms", "50", "--rate-mbit", "200", "--loss", "1"]
             try await World.with(.link, link: link) { world in
                 try await world.expectTransfer(over: "direct udp", byteCount: Self.byteCount)
+            }
+        }
+
+        /// Checks get lost, and their answers come late: that is no dead path.
+        @Test func slowAndLossyLinkIsStillTaken() async throws {
+            let link = ["--delay-ms", "150", "--rate-mbit", "50", "--loss", "5"]
+            try await World.with(.link, link: link) { world in
+                try await world.expectTransfer(over: "direct udp", byteCount: 1 << 20)
             }
         }
 

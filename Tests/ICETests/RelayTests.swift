@@ -84,7 +84,7 @@ extension ICETests {
             let events = await pair.connect().initiator
             #expect(!events.contains { if case .candidate = $0 { true } else { false } })
             #expect(events.contains(.gatheringDone))
-            let reason = ICEObstacle.noRelay(host: "127.0.0.1", port: relay.port, transport: transport)
+            let reason = ICEObstacle.relayRefused(host: "127.0.0.1", port: relay.port, transport: transport)
             #expect(events.contains { if case .failed(let reasons) = $0 { reasons.contains(reason) } else { false } })
         }
 

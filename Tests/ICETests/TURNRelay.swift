@@ -19,7 +19,10 @@ final class TURNRelay {
     private let process = Process()
     private let folder: URL
 
-    init() throws {
+    /// Starts a coturn.
+    ///
+    /// - Parameter lifetimeSeconds: how long a relayed address stays unless it is refreshed; `nil` for the usual ten minutes.
+    init(lifetimeSeconds: Int? = nil) throws {
         port = try SilentPort().port
         folder = FileManager.default.temporaryDirectory.appending(path: "sleigh-turn-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -37,6 +40,7 @@ final class TURNRelay {
             log-file=stdout
             pidfile=\(folder.path)/pid
             userdb=\(folder.path)/db
+            \(lifetimeSeconds.map { "max-allocate-lifetime=\($0)" } ?? "")
             """
         let file = folder.appending(path: "turnserver.conf")
         try configuration.write(to: file, atomically: true, encoding: .utf8)

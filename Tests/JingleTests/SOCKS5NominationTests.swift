@@ -114,6 +114,16 @@ import XMPP
             steps: [.reached("P"), .stopWaiting, .reached("D"), .peer(.candidateError), .peer(.activated(cid: "P"))],
             actions: ["abandon D E", "used P", "use P of theirs"]),
         Transcript(steps: [.stopWaiting, .missed("D"), .stopWaiting], actions: []),
+        // Nor is what the peer has reached kept waiting for ever for something better.
+        Transcript(
+            steps: [.peer(.candidateUsed(cid: "p")), .stopWaiting, .reached("D")],
+            actions: ["abandon P", "abandon D E", "error", "activate p"]),
+        Transcript(
+            steps: [.stopWaiting, .peer(.candidateUsed(cid: "p"))],
+            actions: ["abandon P", "abandon D E", "error", "activate p"]),
+        Transcript(
+            steps: [.stopWaiting, .reached("E"), .peer(.candidateUsed(cid: "p"))],
+            actions: ["abandon D P", "used E", "use E of theirs"]),
         // § 2.3: what cannot win is not tried any more.
         Transcript(steps: [.peer(.candidateUsed(cid: "d"))], actions: ["abandon D E P", "error", "use d of ours"]),
         Transcript(

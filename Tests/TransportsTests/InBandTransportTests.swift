@@ -54,8 +54,14 @@ import XMPP
         await pair.stop()
     }
 
-    /// TLS runs only where both sides want it; who does not sees no fingerprint in the answer.
-    @Test(arguments: [(true, true), (true, false), (false, true), (false, false)])
+    @Test func answerWithoutFingerprintIsRefused() async throws {
+        let pair = try await InBandPair(certificates: (true, false))
+        await #expect(throws: TransportFailure.noFingerprint) { try await pair.negotiate() }
+        await pair.stop()
+    }
+
+    /// TLS runs only where both sides want it; an offer without a fingerprint has an answer without one.
+    @Test(arguments: [(true, true), (false, true), (false, false)])
     func fingerprints(isFirst: Bool, isSecond: Bool) async throws {
         let pair = try await InBandPair(certificates: (isFirst, isSecond))
         let (offer, answer) = try await pair.negotiate()

@@ -131,6 +131,20 @@ import XMPP
         await stop()
     }
 
+    /// However much there is to be read before it.
+    @Test func theEndGetsThrough() async throws {
+        let (session, offer) = try await offer()
+        try await offer.session.accept([.test])
+        let info = JingleStanza(.transportInfo, sid: "s", contents: [Content(.file, transport: .test)]).element
+        // As many as a session keeps.
+        for _ in 0..<128 { try await ends.0.request(info) }
+        await session.terminate(Reason(.success))
+        let events = await allEvents(offer.session)
+        #expect(events.count == 129)
+        #expect(events.last == .ended(.peer(Reason(.success))))
+        await stop()
+    }
+
     private func allEvents(_ session: JingleSessionHandle) async -> [JingleEvent] {
         await session.events.reduce(into: []) { $0.append($1) }
     }

@@ -37,7 +37,7 @@ import XMPP
 
     @Test func anAnswerWithoutFingerprintCannotBeUsed() async throws {
         try await withEnds { ends in
-            await #expect(throws: TransportFailure.unusableDescription("no fingerprint for encryption")) {
+            await #expect(throws: TransportFailure.noFingerprint) {
                 var description = try await ends.answer()
                 description.ice.fingerprint = nil
                 try ends.initiator.receive(.iceQUIC(description))

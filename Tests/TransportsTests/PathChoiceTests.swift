@@ -54,8 +54,8 @@ import Testing
         Case(
             testDescription: "a relay where TCP is not tried", udp: .relayed, mayHaveTCP: false,
             verdict: .takeUDP),
-        Case(testDescription: "TCP may still come", udp: .failed, verdict: .wait(until: after(5000))),
-        Case(testDescription: "TCP has not come", udp: .failed, atMilliseconds: 5000, verdict: .giveUp),
+        Case(testDescription: "TCP may still come", udp: .failed, verdict: .wait(until: after(3500))),
+        Case(testDescription: "TCP has not come", udp: .failed, atMilliseconds: 3500, verdict: .giveUp),
         Case(testDescription: "no UDP and no TCP", udp: .failed, mayHaveTCP: false, verdict: .giveUp),
     ])
     func verdict(expected: Case) {

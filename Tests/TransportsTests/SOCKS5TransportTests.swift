@@ -105,7 +105,10 @@ import XMPP
         let own = try await TestProxy(behaviour)
         if behaviour == .normal { try await own.close() }
         var limits = SOCKS5Pair.generous
-        if behaviour == .silent { limits.sockets.dial = .milliseconds(500) }
+        if behaviour == .silent {
+            limits.sockets.dial = .milliseconds(300)
+            limits.sockets.answer = .milliseconds(200)
+        }
         let pair = try SOCKS5Pair(
             alice: Side(addresses: [], proxies: [own]), bob: Self.nowhere, limits: limits)
         var changes = SOCKS5Pair.Changes()
@@ -223,7 +226,7 @@ import XMPP
 
     @Test func answerWithoutFingerprintIsRefused() async throws {
         let pair = try SOCKS5Pair(alice: SOCKS5Pair.tls(ChannelPair.alice), bob: SOCKS5Pair.tls(ChannelPair.bob))
-        await #expect(throws: TransportFailure.unusableDescription("no fingerprint for encryption")) {
+        await #expect(throws: TransportFailure.noFingerprint) {
             try await pair.describe(SOCKS5Pair.Changes(answer: { $0.fingerprint = nil }))
         }
     }
@@ -331,14 +334,21 @@ import XMPP
         #expect(!sockets.mayDial(host))
     }
 
-    /// Names, and other ways to write an address, are looked at once they are connected, before anything is sent.
-    @Test(arguments: ["localhost", "127.1", "2130706433"])
+    /// Names, and other ways to write an address, are looked up before anything is connected.
+    @Test(arguments: ["localhost", "127.1", "2130706433", "0x7f000001", "0"])
     func nameOfThisHostIsLeftAlone(host: String) async throws {
         let proxy = try await TestProxy()
         let sockets = SOCKS5Sockets(ownAddresses: [], limits: .init(dial: .seconds(60)))
         await #expect(throws: SOCKS5DialError.notAnotherHost) {
             try await sockets.dial(host: host, port: proxy.port, destination: "x")
         }
+        #expect(sockets.connectionCount == 0)
+        // Connections are accepted in their order.
+        let control = try await sockets.dial(
+            host: "127.0.0.1", port: proxy.port, destination: String(repeating: "x", count: 40), isTrusted: true)
+        #expect(proxy.acceptedCount == 1)
+        withExtendedLifetime(control) {}
+        sockets.close()
     }
 
     // MARK: The end

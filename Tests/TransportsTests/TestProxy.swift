@@ -27,16 +27,22 @@ final class TestProxy: Sendable {
     let port: UInt16
     fileprivate let waiting = Mutex<[String: [any Channel]]>([:])
     private let listener: any Channel
+    private let accepted: Mutex<Int>
+
+    /// How many connections were made to it.
+    var acceptedCount: Int { accepted.withLock { $0 } }
 
     init(_ behaviour: Behaviour = .normal, name: String = "proxy.a.example") async throws {
         self.behaviour = behaviour
         address = try #require(JID(name))
         let owner = Owner()
+        accepted = Mutex(0)
         listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton.next())
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let proxy = owner.proxy.withLock({ $0.proxy }) else { throw TestFailure() }
+                    proxy.accepted.withLock { $0 += 1 }
                     try channel.pipeline.syncOperations.addHandler(TestProxyHandler(proxy))
                 }
             }

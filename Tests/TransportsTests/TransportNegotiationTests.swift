@@ -32,6 +32,9 @@ import XMPP
             name: "only the responder notices", initiator: ["a": .hang], responder: ["a": .fail], outcome: "b",
             reasons: ["the peer gave transport a up"]),
         Plan(
+            name: "only the responder notices, and the initiator knows why", initiator: ["a": .wait],
+            responder: ["a": .fail], outcome: "b", reasons: ["a waits"]),
+        Plan(
             name: "two fail", initiator: ["a": .fail, "b": .fail], responder: ["a": .fail, "b": .fail], outcome: "c",
             reasons: ["a failed", "b failed"]),
         Plan(
@@ -55,6 +58,33 @@ import XMPP
         #expect(try sent.get().path.reasons == plan.reasons)
         #expect(try received.get().path.remoteAddress == plan.outcome)
         await ends.stop()
+    }
+
+    /// A path that is there already, or was given up, does not suffer from what is said about it.
+    @Test func transportInfoThatCannotBeUsedDoesNotEndAConnection() async throws {
+        let ends = try await Ends([:], [:])
+        let info = JingleEvent.transportInfo(
+            .file, .unknown(XMLElement("transport", namespace: "a", attributes: ["fault": "yes"])))
+        await #expect(throws: TransportFailure.self) { try await ends.initiator.negotiation.take(info) }
+        _ = try await ends.connect()
+        await #expect(throws: Never.self) { try await ends.initiator.negotiation.take(info) }
+        await ends.stop()
+    }
+
+    /// What the next transport needs is fetched while the first is still tried, but not at once.
+    @Test func theNextTransportIsPrepared() async throws {
+        let (prepared, continuation) = AsyncStream.makeStream(of: String.self)
+        let rungs = ["a", "b"].map { name in
+            TransportRung(namespace: name, name: name, prepare: { continuation.yield(name) }) { _ in
+                Script(name, .hang, theirs: .connect)
+            }
+        }
+        let negotiation = try await TransportNegotiation(offering: rungs, of: .file) { _ in }
+        await withDiscardingTaskGroup { group in
+            group.addTask { await negotiation.run() }
+            #expect(await prepared.first { _ in true } == "b")
+            negotiation.close()
+        }
     }
 
     @Test func withoutAnyPathBothSidesKnowEveryReason() async throws {
@@ -162,6 +192,8 @@ import XMPP
 final class Script: TransportMethod {
     enum Act: Sendable {
         case connect, fail, hang, forbidden, unavailable, otherFingerprint, noFingerprint
+        /// As `hang`, but knows of an obstacle.
+        case wait
     }
 
     let namespace: String
@@ -187,14 +219,18 @@ final class Script: TransportMethod {
     func run() async {}
     func localDescription() async -> ContentTransport { .unknown(XMLElement("transport", namespace: namespace)) }
     func receive(_ remote: ContentTransport) throws(TransportFailure) {
-        guard remote.namespace == namespace else { throw .unusableDescription("another transport") }
+        guard case .unknown(let element) = remote, element.namespace == namespace else {
+            throw .unusableDescription("another transport")
+        }
+        if element["fault"] != nil { throw .unusableDescription("what cannot be used") }
     }
     func nextTransportInfo() async -> ContentTransport? { nil }
+    func obstacles() async -> [String] { if case .wait = act { ["\(namespace) waits"] } else { [] } }
 
     func connect() async throws -> any PeerConnection {
         switch act {
         case .fail, .forbidden: throw TransportFailure.noPath(["\(namespace) failed"])
-        case .hang:
+        case .hang, .wait:
             for await _ in isClosed.stream {}
             throw CancellationError()
         default: return Connected(namespace: namespace)

@@ -50,11 +50,23 @@ struct ForwardSession: Sendable {
                 try await forward(body)
                 return .done
             }
-            for try await step in group {
-                switch step {
-                case .unfollowed: continue
-                case .endedByPeer, .done: return
+            var isEndedByPeer = false
+            do {
+                while let step = try await group.next() {
+                    switch step {
+                    case .unfollowed: continue
+                    case .done: return
+                    case .endedByPeer:
+                        // The peer closes the connection too; what has come is written meanwhile.
+                        isEndedByPeer = true
+                        group.addTask {
+                            try await Task.sleep(for: Self.drainingLimit)
+                            return .done
+                        }
+                    }
                 }
+            } catch let error where isEndedByPeer && !(error is CancellationError) {
+                return
             }
         }
     }

@@ -1,6 +1,6 @@
 internal import Transports
 
-/// Copies both directions of a stream, each until its own end.
+/// Copies the directions of a stream, each until its own end.
 struct StreamCopy: Sendable {
     /// What the peer has to know.
     enum Notice: Sendable, Hashable {
@@ -15,6 +15,7 @@ struct StreamCopy: Sendable {
 
     private let stream: any ByteStream
     private let end: StreamEnd
+    private let flow: StreamFlow
     private let tell: @Sendable (Notice) async -> Void
     private let progress: @Sendable (Int64) -> Void
     private let isConfirmed: @Sendable () async throws -> Bool
@@ -22,16 +23,19 @@ struct StreamCopy: Sendable {
     /// Prepares the copying.
     ///
     /// - Parameters:
+    ///   - flow: which directions there are. Only a peer with both is told anything.
     ///   - tell: tells the peer.
     ///   - progress: takes how many bytes the peer's carrier has.
     ///   - isConfirmed: whether the peer says that it has everything, although its carrier has not said so.
     init(
-        stream: any ByteStream, end: StreamEnd, tell: @escaping @Sendable (Notice) async -> Void,
+        stream: any ByteStream, end: StreamEnd, flow: StreamFlow = .both,
+        tell: @escaping @Sendable (Notice) async -> Void,
         progress: @escaping @Sendable (Int64) -> Void = { _ in },
         isConfirmed: @escaping @Sendable () async throws -> Bool = { false }
     ) {
         self.stream = stream
         self.end = end
+        self.flow = flow
         self.tell = tell
         self.progress = progress
         self.isConfirmed = isConfirmed
@@ -43,7 +47,7 @@ struct StreamCopy: Sendable {
         case watched
     }
 
-    /// Runs until both directions have ended.
+    /// Runs until both directions have ended: of a stream in one direction, the other one is that of the program here.
     ///
     /// - Parameter stopping: ends our direction when it says that the peer takes no more.
     /// - Returns: how many bytes were sent and received.
@@ -52,8 +56,8 @@ struct StreamCopy: Sendable {
     func run(stopping: AsyncStream<Void>) async throws -> (sent: UInt64, received: UInt64) {
         try await withThrowingTaskGroup(of: Step.self) { group in
             defer { group.cancelAll() }
-            group.addTask { .sent(try await send()) }
-            group.addTask { try await receive() }
+            group.addTask { .sent(try await flow == .incoming ? drop() : send()) }
+            group.addTask { try await flow == .outgoing ? .received(0, nil) : receive() }
             group.addTask {
                 for await _ in stopping { end.stopReading() }
                 return .watched
@@ -72,6 +76,12 @@ struct StreamCopy: Sendable {
             if let localError { throw localError }
             return (counts.sent ?? 0, counts.received ?? 0)
         }
+    }
+
+    /// Takes what nobody wants, so that the program is not held up or ended by it.
+    private func drop() async throws -> UInt64 {
+        while try await end.next() != nil {}
+        return 0
     }
 
     private func send() async throws -> UInt64 {
@@ -99,6 +109,7 @@ struct StreamCopy: Sendable {
             }
             try await end.finish()
         } catch let error as LocalFileError {
+            guard flow == .both else { throw error }
             await tell(.stopped)
             let deadline = ContinuousClock.now + Self.droppingLimit
             while try await stream.read() != nil {
@@ -106,7 +117,7 @@ struct StreamCopy: Sendable {
             }
             return .received(byteCount, error)
         }
-        await tell(.delivered(byteCount: byteCount))
+        if flow == .both { await tell(.delivered(byteCount: byteCount)) }
         return .received(byteCount, nil)
     }
 }

@@ -17,7 +17,7 @@ public struct StreamOpener: Sendable {
     }
 
     /// Joins standard input and output to a peer, and returns once both directions are over and each side's program has
-    /// everything.
+    /// everything. With another client, where that is permitted, nothing comes to standard output.
     ///
     /// - Parameter target: the bare address of a person, whose devices are asked, or the full address of a device.
     /// - Throws: `TransferError`, `LocalFileError`, `StanzaChannelError`, or `CancellationError`; the peer is told.
@@ -27,7 +27,8 @@ public struct StreamOpener: Sendable {
         return try await outgoing.run(to: target) { offered in
             try await StreamSession(
                 service: service, session: offered.session, content: offered.content,
-                negotiation: offered.negotiation, role: .initiator, target: .standard, report: report
+                negotiation: offered.negotiation, role: .initiator,
+                flow: offered.peer.takesOneWayStreams ? .outgoing : .both, target: .standard, report: report
             ).run()
         }
     }

@@ -1,19 +1,25 @@
-// Wire/Stream.md: one stream in both directions, from the offer to the confirmation of both sides.
+// Wire/Stream.md: one stream, from the offer to the confirmation of both sides.
 import Jingle
 import Synchronization
 import Transports
 import XMPP
 
-/// A stream that was offered or accepted in a session: joins it to this side's end until both directions are over.
+/// A stream that was offered or accepted in a session: joins it to this side's end until it is over.
+///
+/// Of a stream in one direction the end of the session with success is the only confirmation, for its receiver too, who
+/// cannot tell otherwise whether what came was all.
 struct StreamSession: Sendable {
     /// How often the peer is asked whether it is still there, while only its confirmation is missing.
     private static let inquiryInterval = Duration.seconds(20)
+    /// How long another client's confirmation may take.
+    private static let foreignConfirmationTimeout = Duration.seconds(60)
 
     private let service: TransferService
     private let session: JingleSessionHandle
     private let content: ContentID
     private let negotiation: TransportNegotiation
     private let role: JingleRole
+    private let flow: StreamFlow
     private let target: StreamTarget.Reached
     private let report: @Sendable (TransferEvent) -> Void
 
@@ -27,13 +33,15 @@ struct StreamSession: Sendable {
 
     init(
         service: TransferService, session: JingleSessionHandle, content: ContentID, negotiation: TransportNegotiation,
-        role: JingleRole, target: StreamTarget.Reached, report: @escaping @Sendable (TransferEvent) -> Void
+        role: JingleRole, flow: StreamFlow, target: StreamTarget.Reached,
+        report: @escaping @Sendable (TransferEvent) -> Void
     ) {
         self.service = service
         self.session = session
         self.content = content
         self.negotiation = negotiation
         self.role = role
+        self.flow = flow
         self.target = target
         self.report = report
     }
@@ -73,6 +81,14 @@ struct StreamSession: Sendable {
                 // What has come is still being written; `copy` then says that the peer took not everything.
                 return
             case .ended(.peer(let reason)) where reason?.condition == .success && position.isConnected:
+                confirmed.settle(.success(nil))
+                return
+            case .ended(.peer(let reason)) where reason?.condition == .success && flow == .incoming:
+                // Libervia ends the session with its last byte, of a short stream before the path is known to be there.
+                try await Task.sleep(for: TransferPosition.reasonTimeout)
+                guard position.isConnected else {
+                    throw TransferError.interrupted(byteCount: 0, "the sender sent nothing")
+                }
                 confirmed.settle(.success(nil))
                 return
             case .ended(.peer(let reason))
@@ -154,9 +170,9 @@ struct StreamSession: Sendable {
 
     private func copy(over connection: any PeerConnection, _ stream: any ByteStream) async throws -> StreamSummary {
         let started = ContinuousClock.now
-        let end = try StreamEnd(target)
+        let end = try StreamEnd(target, flow)
         defer { end.close() }
-        let copy = StreamCopy(stream: stream, end: end) { notice in
+        let copy = StreamCopy(stream: stream, end: end, flow: flow) { notice in
             let reference = SessionInfo.ContentReference(content)
             // It fails when the session is over, of which `follow` tells the reason.
             switch notice {
@@ -194,7 +210,8 @@ struct StreamSession: Sendable {
         }
     }
 
-    /// Waits until the program there has all we sent, however slow it is, for as long as the peer is there.
+    /// Waits until the program there has all we sent, however slow it is, for as long as the peer is there; or until
+    /// another client says that this was all, for a time.
     private func confirm(_ byteCount: UInt64) async throws {
         let confirmedByteCount = try await withThrowingTaskGroup(of: UInt64?.self) { group in
             defer { group.cancelAll() }
@@ -202,6 +219,15 @@ struct StreamSession: Sendable {
             group.addTask {
                 try await disconnected.value()
                 throw unconfirmed("the connection to the XMPP server was lost before the peer could confirm")
+            }
+            if flow != .both {
+                group.addTask {
+                    try await Task.sleep(for: Self.foreignConfirmationTimeout)
+                    throw unconfirmed(
+                        flow == .incoming
+                            ? "the sender did not say that this was all"
+                            : "the peer did not confirm that it has everything")
+                }
             }
             group.addTask {
                 while true {

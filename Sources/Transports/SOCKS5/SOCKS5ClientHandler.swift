@@ -87,7 +87,8 @@ enum SOCKS5DialError: Error, Hashable {
         switch error {
         case let error as SOCKS5DialError: self = error
         case ChannelError.connectTimeout: self = .noAnswer
-        case let error as NIOConnectionError where error.connectionErrors.isEmpty: self = .unknownName
+        case let error as NIOConnectionError where error.connectionErrors.isEmpty:
+            self = error.dnsAError as? SOCKS5DialError ?? .unknownName
         default: self = .unreachable
         }
     }

@@ -16,8 +16,10 @@ final class SOCKS5Sockets: Sendable {
 
     /// How long things may take.
     struct Limits: Sendable {
-        /// From the beginning of a dial to the end of SOCKS5.
-        var dial = Duration.seconds(3)
+        /// For the connection. The kernel repeats a dial after a second.
+        var dial = Duration.seconds(2)
+        /// From then to the end of SOCKS5.
+        var answer = Duration.seconds(3)
         /// For somebody who has connected to us to say SOCKS5.
         var admission = Duration.seconds(5)
     }
@@ -159,7 +161,7 @@ final class SOCKS5Sockets: Sendable {
     /// Whether a stream host the peer names may be dialled: it is not plainly this host or none.
     func mayDial(_ host: String) -> Bool {
         guard let address = ICEAddress(ip: host, port: 0) else {
-            // A name: where it leads is looked at once it is connected.
+            // A name: where it leads is looked at when it is dialled.
             return true
         }
         return mayDial(address)
@@ -186,20 +188,20 @@ final class SOCKS5Sockets: Sendable {
         guard let id else { throw CancellationError() }
         let done = loop.makePromise(of: (any Channel).self)
         let limit = TimeAmount.nanoseconds(Int64(clamping: limits.dial.nanoseconds))
-        let timer = loop.scheduleTask(in: limit) { done.fail(SOCKS5DialError.noAnswer) }
+        let answerLimit = TimeAmount.nanoseconds(Int64(clamping: limits.answer.nanoseconds))
+        let timer = loop.scheduleTask(in: limit + answerLimit) { done.fail(SOCKS5DialError.noAnswer) }
+        let resolver = StreamHostResolver(host: host, port: port, loop: loop) { [weak self] address in
+            isTrusted || self?.mayDial(address) ?? false
+        }
         ClientBootstrap(group: loop)
+            .resolver(resolver)
             .connectTimeout(limit)
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelInitializer { [weak self] channel in
                 self?.admit(channel, dial: id) ?? channel.close()
             }
             .connect(host: host, port: Int(port))
-            .flatMapThrowing { [weak self] channel in
-                let address = channel.remoteAddress.flatMap { $0.mappedIPv4 ?? $0.ipAddress }
-                    .flatMap { ICEAddress(ip: $0, port: 0) }
-                guard isTrusted || address.map({ self?.mayDial($0) ?? false }) ?? false else {
-                    throw SOCKS5DialError.notAnotherHost
-                }
+            .flatMapThrowing { channel in
                 let handshake = SOCKSClientHandler(targetAddress: .domain(destination, port: 0))
                 let client = SOCKS5ClientHandler(handshake: handshake, done: done)
                 try channel.pipeline.syncOperations.addHandlers(handshake, client)

@@ -30,7 +30,6 @@ extension SOCKS5Transport {
         var dialled: Set<String> = []
         var channels: [String: any Channel] = [:]
         var proxy: (any Channel)?
-        var isPatienceRunning = false
     }
 
     /// Looks for a bytestream with the peer, for the side that opens the stream.
@@ -108,6 +107,7 @@ extension SOCKS5Transport {
             var search = Search()
             group.addTask { await self.nextOrder() }
             wait(limits.total, then: .timeOver, &group)
+            wait(limits.patience, then: .patienceOver, &group)
             step { $0.begin() }
             dialNext(&search, &group)
             while let arrival = try await group.next() {
@@ -202,12 +202,7 @@ extension SOCKS5Transport {
         }
         search.channels[cid] = channel
         step { $0.reached(cid: cid) }
-        if candidate.kind != .proxy {
-            step { $0.stopWaiting() }
-        } else if !search.isPatienceRunning {
-            search.isPatienceRunning = true
-            wait(limits.patience, then: .patienceOver, &group)
-        }
+        if candidate.kind != .proxy { step { $0.stopWaiting() } }
     }
 
     // MARK: What was nominated

@@ -24,14 +24,15 @@ public final class SOCKS5Transport: TransportMethod {
     struct Limits: Sendable {
         /// After this long the next candidate is dialled too.
         var stagger = Duration.milliseconds(250)
-        /// A proxy that is connected waits as long for a direct connection.
-        var patience = Duration.seconds(1)
+        /// Until then a proxy, or what the peer has reached, waits for something better: for a dial that the kernel
+        /// repeats after a second.
+        var patience = Duration.milliseconds(1500)
         /// Until the bytestream is there. Gajim needs 30 s to give a candidate up.
         var total = Duration.seconds(45)
         /// A proxy may take as long to answer our request.
         var activation = Duration.seconds(10)
         /// TLS may take as long.
-        var handshake = Duration.seconds(10)
+        var handshake = Duration.seconds(5)
         /// The peer may take as long to begin its stream.
         var opening = Duration.seconds(30)
         var sockets = SOCKS5Sockets.Limits()
@@ -213,7 +214,7 @@ public final class SOCKS5Transport: TransportMethod {
             if let fingerprint = remote.fingerprint {
                 try state.handshake.receive(fingerprint)
             } else if isOfferer, !state.hasPeerDescription {
-                throw .unusableDescription("no fingerprint for encryption")
+                throw .noFingerprint
             }
         }
         state.hasPeerDescription = true
@@ -296,6 +297,9 @@ public final class SOCKS5Transport: TransportMethod {
     private static func name() -> String {
         (0..<2).map { _ in String(UInt64.random(in: .min ... .max), radix: 36) }.joined()
     }
+
+    /// Why candidates were not used so far.
+    public func obstacles() async -> [String] { state.withLock { $0.obstacles } }
 
     /// Ends the search for a bytestream; the connection that was chosen goes on. Safe to call more than once.
     public func close() {

@@ -43,7 +43,8 @@ public actor JingleHost {
 
     /// Where a session's events and requests go.
     private struct Outlet {
-        var events: AsyncStream<JingleEvent>.Continuation
+        /// `nil` follows the last event.
+        var events: Mailbox<JingleEvent?>
         var requests: AsyncStream<(JingleSession.RequestKey, JingleStanza)>.Continuation
         var end: AsyncStream<Void>.Continuation
     }
@@ -144,8 +145,14 @@ public actor JingleHost {
         for action in actions {
             switch action {
             case .event(let event):
-                if case .dropped? = outlets[id]?.events.yield(event) { cutOff(id) }
-                if case .ended = event, let outlet = outlets.removeValue(forKey: id) { close(outlet) }
+                if case .ended = event {
+                    // However much its holder has yet to read, the end gets through.
+                    guard let outlet = outlets.removeValue(forKey: id) else { break }
+                    outlet.events.putLast(event)
+                    close(outlet)
+                } else if outlets[id]?.events.put(event) == false {
+                    cutOff(id)
+                }
             case .request(let key, let stanza):
                 if stanza.action == .sessionTerminate {
                     jobs.yield { await self.deliver(stanza, to: id.peer) }
@@ -174,24 +181,24 @@ public actor JingleHost {
     }
 
     private func open(_ id: JingleSessionID) -> JingleSessionHandle {
-        let (events, eventContinuation) = AsyncStream.makeStream(
-            of: JingleEvent.self, bufferingPolicy: .bufferingOldest(Self.eventLimit))
+        let events = Mailbox<JingleEvent?>(limit: Self.eventLimit)
         let (requests, requestContinuation) = AsyncStream.makeStream(
             of: (JingleSession.RequestKey, JingleStanza).self)
         let (end, endContinuation) = AsyncStream.makeStream(of: Void.self)
-        let outlet = Outlet(events: eventContinuation, requests: requestContinuation, end: endContinuation)
+        let outlet = Outlet(events: events, requests: requestContinuation, end: endContinuation)
         if isConnected {
             outlets[id] = outlet
             jobs.yield { await self.sendRequests(requests, of: id) }
         } else {
             close(outlet)
         }
-        return JingleSessionHandle(id: id, events: events, end: end, host: self)
+        let reader = AsyncStream { try? await events.next() ?? nil }
+        return JingleSessionHandle(id: id, events: reader, end: end, host: self)
     }
 
     private func close(_ outlet: Outlet) {
         outlet.end.finish()
-        outlet.events.finish()
+        outlet.events.putLast(nil)
         outlet.requests.finish()
     }
 

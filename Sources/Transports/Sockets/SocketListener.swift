@@ -2,6 +2,7 @@ internal import Glibc
 package import Jingle
 internal import NIOCore
 internal import NIOPosix
+internal import Synchronization
 
 /// Listens at a TCP port or a Unix socket of this host.
 ///
@@ -22,6 +23,7 @@ package final class SocketListener: Sendable {
     package let address: ForwardAddress
     private let arrivals: Handover<Arrival>
     private let channels: [any Channel]
+    private let isClosed = Atomic(false)
 
     private init(address: ForwardAddress, arrivals: Handover<Arrival>, channels: [any Channel]) {
         self.address = address
@@ -128,6 +130,7 @@ package final class SocketListener: Sendable {
 
     /// Ends it. Connections that came go on.
     package func close() {
+        guard !isClosed.exchange(true, ordering: .relaxed) else { return }
         for channel in channels { channel.close(promise: nil) }
         arrivals.finish(throwing: SocketError("it is closed"))
         if case .unix(let path) = address { unlink(path) }

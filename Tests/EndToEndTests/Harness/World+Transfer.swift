@@ -64,6 +64,12 @@ extension World {
                 sourceLocation: sourceLocation)
         }
         let firstByte = completed.timeToFirstByteSeconds.map { "\($0)" } ?? "?"
+        // The receiver has its own reasons, but what was tried is the same for both.
+        let receiverReasons = try got.completed.first?.pathReasons ?? []
+        #expect(
+            receiverReasons.isEmpty == reasons.isEmpty,
+            "\(label): the sender says \(reasons), the receiver \(receiverReasons)", sourceLocation: sourceLocation)
+        #expect(!receiverReasons.contains { $0.contains("the peer gave") }, sourceLocation: sourceLocation)
         print("PATH \(topology.rawValue) \(label): first byte \(firstByte) s, server \(carried) B, reasons \(reasons)")
         return completed
     }

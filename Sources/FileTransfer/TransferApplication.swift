@@ -7,7 +7,7 @@ public enum TransferApplication: Sendable, Hashable, CaseIterable {
     case file
     /// A stream of bytes (Wire/Stream.md); with another client only in one direction.
     case stream
-    /// A measurement of the path (Wire/Bench.md).
+    /// A measurement of the path (Wire/Jingle-Bench.md).
     case bench
 
     /// The namespaces by which peers know it, ours to advertise.

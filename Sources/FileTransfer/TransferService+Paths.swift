@@ -117,8 +117,11 @@ extension TransferService {
     }
 
     /// Whether a device is there, and can go on with a file whose path was lost.
-    func canContinue(with device: JID) async -> Bool {
+    ///
+    /// - Throws: `CancellationError`.
+    func canContinue(with device: JID) async throws -> Bool {
         let info = try? await client.discover(device, isFresh: true)
+        try Task.checkCancellation()
         return info?.has(FileContinuation.namespace) ?? false
     }
 

@@ -23,7 +23,7 @@ public enum ContentDescription: Sendable, Hashable {
     case stream
     /// A stream of bytes in one direction (Libervia's).
     case oneWayStream
-    /// A measurement of the path (Wire/Bench.md).
+    /// A measurement of the path (Wire/Jingle-Bench.md).
     case bench
     /// Any other application, or one that need not be understood, as received.
     case unknown(XMLElement)

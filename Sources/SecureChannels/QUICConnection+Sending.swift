@@ -69,11 +69,8 @@ extension QUICConnection {
     }
 
     private func noteHeldBack() {
-        guard isHeldBack, let bucket, sendable.contains(where: \.hasPendingBytes) else {
-            heldBackUntil = .max
-            return
-        }
-        heldBackUntil = bucket.due
+        let isWaiting = isHeldBack && sendable.contains(where: \.hasPendingBytes)
+        heldBackUntil = isWaiting ? bucket?.wait() ?? .max : .max
     }
 
     private func writePacket(

@@ -47,8 +47,9 @@ public struct TextPlot: Sendable {
         }
         let indentation = String(repeating: " ", count: nameWidth + 1)
         lines.append(
-            indentation + timeAxis(
-                end, width: width, label: "\(padded("0", columns: top.count, onTheLeft: true)) "))
+            indentation
+                + timeAxis(
+                    end, width: width, label: "\(padded("0", columns: top.count, onTheLeft: true)) "))
         return lines.map { line in
             var line = line
             while line.last == " " { line.removeLast() }

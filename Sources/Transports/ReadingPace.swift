@@ -24,7 +24,7 @@ final class ReadingPace: Sendable {
     ///
     /// - Throws: `CancellationError`.
     func wait() async throws {
-        while case let due = bucket.withLock({ $0.allowance(at: now) > 0 ? nil : $0.due }), let due {
+        while case let due = bucket.withLock({ $0.allowance(at: now) > 0 ? nil : $0.wait() }), let due {
             try await Task.sleep(until: start + .nanoseconds(Int64(clamping: due)))
         }
     }

@@ -165,7 +165,7 @@ final class TCPSender {
     }
 
     private func waitForBucket() {
-        guard bucketTimer == nil, let due = bucket?.due else { return }
+        guard bucketTimer == nil, let due = bucket?.wait() else { return }
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
         bucketTimer = context.eventLoop.scheduleTask(deadline: .uptimeNanoseconds(due)) {
             bound.value.bucketTimer = nil

@@ -1,4 +1,4 @@
-// Wire/Bench.md: one phase, on the side that sends and on the one that receives.
+// Wire/Jingle-Bench.md: one phase, on the side that sends and on the one that receives.
 internal import Jingle
 internal import Transports
 

@@ -1,4 +1,4 @@
-// Wire/Bench.md: a measurement, from the offer of its session to its end.
+// Wire/Jingle-Bench.md: a measurement, from the offer of its session to its end.
 import Jingle
 import Transports
 import XMPP
@@ -74,7 +74,8 @@ struct BenchSession: Sendable {
             case .ended(.peer(let reason))
             where reason?.condition == .success && position.isConnected && options == nil:
                 return true
-            case .ended(.peer(let reason)) where reason?.condition == .cancel && options == nil && !position.isConnected:
+            case .ended(.peer(let reason))
+            where reason?.condition == .cancel && options == nil && !position.isConnected:
                 throw TransferError.withdrawn(session.peer)
             case .ended(let end):
                 throw TransferError(

@@ -15,6 +15,7 @@ struct BenchLinkTests {
         func acceptStream() async throws -> (contentName: String, stream: any ByteStream) {
             throw ByteStreamError.closed("none")
         }
+        func limitSending(to limit: RateLimit?) async {}
         func close(code: UInt64) async {}
         func waitUntilClosed() async throws {}
     }

@@ -25,7 +25,7 @@ public struct TextPlot: Sendable {
         let most = series.map(\.most).max() ?? 0
         let end = series.map(\.end).max() ?? 0
         guard most > 0, end > 0 else { return [] }
-        let scale = AxisScale(covering: most, markCount: 2)
+        let scale = AxisScale(covering: most, markCount: 5)
         let labels = series.map(\.name)
         let nameWidth = labels.map(displayWidth).max() ?? 0
         let top = scale.text(scale.end)

@@ -58,6 +58,8 @@ struct BenchLinkTests {
             let (one, other) = PipedStream.pair()
             links.0.add(one)
             links.1.add(other)
+            // It may have been there before anybody asked for it.
+            links.1.events.put(.streamAdded)
         }
         return links
     }

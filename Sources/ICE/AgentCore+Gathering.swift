@@ -94,7 +94,9 @@ extension AgentCore {
     }
 
     private func releaseRelays(afterTurns turnCount: Int = 0) {
-        guard turnCount == 0 else { return loop.perform { [weak self] in self?.releaseRelays(afterTurns: turnCount - 1) } }
+        guard turnCount == 0 else {
+            return loop.perform { [weak self] in self?.releaseRelays(afterTurns: turnCount - 1) }
+        }
         guard isOpen, let relays = gathering.heldRelays else { return }
         gathering.heldRelays = nil
         for (server, address) in relays { addRelay(server, at: address) }

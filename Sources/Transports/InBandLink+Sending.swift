@@ -27,14 +27,31 @@ extension InBandLink {
     }
 
     private func sendBlocks() async throws {
-        while case .open = phase, case let maximum = window.nextBlockByteCount, maximum > 0,
+        while case .open = phase, case let maximum = window.nextBlockByteCount, maximum > 0, mayGo(),
             let payload = try coder?.next(maximum: maximum)
         {
+            bucket?.take(payload.bytes.count)
             let ticket = window.send(
-                byteCount: payload.bytes.count, hasMore: coder?.hasOutput ?? false, at: .now)
+                byteCount: payload.bytes.count, hasMore: coder?.hasOutput ?? false && mayGo(), at: .now)
             let answer = try await send(payload.bytes)
             pending.continuation.yield(Pending(answer: answer, block: (ticket, payload.completedByteCount)))
         }
+    }
+
+    /// Sends no more than that each second, from now on.
+    func limitSending(bytesPerSecond: UInt64?) {
+        bucket = bytesPerSecond.map { TokenBucket(bytesPerSecond: $0, now: nanoseconds) }
+        carrier.signal.yield()
+    }
+
+    private var nanoseconds: UInt64 { (ContinuousClock.now - bucketStart).nanoseconds }
+
+    /// Whether the limit permits a block now; if not, there is a signal when it does. A handshake is not held back.
+    private func mayGo() -> Bool {
+        guard coder?.isReady == true, coder?.hasOutput == true, bucket?.allowance(at: nanoseconds) == 0, let bucket
+        else { return true }
+        heldBack.continuation.yield(bucketStart + .nanoseconds(Int64(clamping: bucket.due)))
+        return false
     }
 
     private func send(_ bytes: [UInt8]) async throws -> PendingAnswer {

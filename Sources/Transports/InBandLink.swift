@@ -113,6 +113,11 @@ actor InBandLink {
     private var isFinished = false
 
     let pending = AsyncStream.makeStream(of: Pending.self)
+    /// Holds the bytes back to the limit there is for them, in nanoseconds since `bucketStart`.
+    var bucket: TokenBucket?
+    let bucketStart = ContinuousClock.now
+    let heldBack = AsyncStream.makeStream(
+        of: ContinuousClock.Instant.self, bufferingPolicy: .bufferingNewest(1))
     let opened = AsyncStream.makeStream(of: Void.self)
     let secured = AsyncStream.makeStream(of: Void.self)
     private let closing = AsyncStream.makeStream(of: Void.self)
@@ -147,6 +152,12 @@ actor InBandLink {
             group.addTask { await self.watch() }
             group.addTask { await self.limitClosing() }
             group.addTask { for await _ in self.carrier.signals { await self.work() } }
+            group.addTask {
+                for await due in self.heldBack.stream {
+                    guard (try? await Task.sleep(until: due)) != nil else { return }
+                    self.carrier.signal.yield()
+                }
+            }
             for await _ in over.stream {}
             group.cancelAll()
         }

@@ -62,6 +62,7 @@ public final class TransportNegotiation: Sendable {
         var early: [ContentTransport] = []
         var fingerprint: Fingerprint?
         var reasons: [String] = []
+        var limits = RateLimits()
         var untried: [TransportRung]
         var replacementCount = 0
         var isConnected = false
@@ -193,10 +194,12 @@ public final class TransportNegotiation: Sendable {
     public func take(_ event: JingleEvent) async throws(TransportFailure) {
         switch event {
         case .accepted(let contents):
-            guard let answer = contents.first(where: { $0.id == content })?.transport else {
+            let answer = contents.first { $0.id == content }
+            guard let transport = answer?.transport else {
                 throw .unusableDescription("no transport for the content")
             }
-            try receive(answer)
+            limitSending(forPeer: answer?.limit)
+            try receive(transport)
         case .transportInfo(content, let info):
             // What is said about a path that is there already, or in use, does no harm.
             guard !state.withLock({ $0.isConnected }) else { break }
@@ -220,7 +223,7 @@ public final class TransportNegotiation: Sendable {
     /// - Throws: `TransportFailure`, `CancellationError`, what the check throws.
     public func connect() async throws -> any PeerConnection {
         try await establish { method, reasons in
-            EstablishedConnection(base: try await method.connect(), earlierReasons: reasons)
+            await self.established(try await method.connect(), reasons)
         }
     }
 
@@ -230,9 +233,22 @@ public final class TransportNegotiation: Sendable {
     public func acceptStream() async throws -> AcceptedStream {
         try await establish { method, reasons in
             let (connection, name, stream) = try await method.acceptStream()
-            return (EstablishedConnection(base: connection, earlierReasons: reasons), name, stream)
+            let established = await self.established(connection, reasons)
+            return (established, name, established.paced(stream))
         }
     }
+
+    private func established(_ connection: any PeerConnection, _ reasons: [String]) async -> EstablishedConnection {
+        await EstablishedConnection(
+            connection, earlierReasons: reasons, limits: state.withLock { $0.limits })
+    }
+
+    /// Limits what this side sends and takes on the connection, from when it is there.
+    public func limit(_ limit: RateLimit?) { state.withLock { $0.limits = RateLimits(limit) } }
+
+    /// Takes the limit that the peer asks for in its offer or answer; the smaller counts. From an answer that
+    /// ``take(_:)`` gets this is done.
+    public func limitSending(forPeer limit: RateLimit?) { state.withLock { $0.limits.limitSending(forPeer: limit) } }
 
     /// Answers what the peer proposes before it has accepted the session, until cancelled.
     ///

@@ -103,7 +103,8 @@ struct OfferListener {
             if request.isTooOpen {
                 let hint = request.application == .stream ? " --allow-unencrypted permits one from Libervia." : ""
                 console.say(
-                    "Declined an offer of \(printable(request.peer.description)): it is not end-to-end encrypted.\(hint)")
+                    "Declined an offer of \(printable(request.peer.description)): it is not end-to-end encrypted.\(hint)"
+                )
                 return await decline(request)
             }
             var decision: Acceptance.Decision

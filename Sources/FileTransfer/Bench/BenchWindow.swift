@@ -24,7 +24,7 @@ public struct BenchWindow: Sendable, Hashable {
         let origin = BenchSample(time: .zero, byteCount: 0)
         let warm = samples.first { $0.time >= warmUp }.flatMap { last.time - $0.time >= Self.leastDuration ? $0 : nil }
         let first = warm ?? origin
-        guard last.time - first.time >= .milliseconds(1), last.byteCount > first.byteCount else { return nil }
+        guard last.time - first.time >= .milliseconds(1), last.byteCount > 0 else { return nil }
         isWarm = warm != nil
         start = first.time
         end = last.time

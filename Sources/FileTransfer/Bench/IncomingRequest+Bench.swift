@@ -24,9 +24,7 @@ extension IncomingRequest {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 defer { group.cancelAll() }
                 group.addTask { await negotiation.run() }
-                var answer = content
-                answer.transport = await negotiation.localDescription()
-                try await offer.session.accept([answer])
+                try await offer.session.accept([await service.answer(content, abilities, negotiation)])
                 report(.session(.accepted(by: service.client.address)))
                 try await BenchSession(
                     service: service, session: offer.session, content: content.id, negotiation: negotiation,

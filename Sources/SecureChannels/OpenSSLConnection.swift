@@ -96,6 +96,12 @@ final class OpenSSLConnection {
         return SSL_write_ex(ssl, start, bytes.count, &count) == 1 && count == bytes.count
     }
 
+    /// Writes the message that our key changes; `false` is a failure.
+    func updateKey() -> Bool {
+        ERR_clear_error()
+        return SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(ssl) == 1
+    }
+
     /// Writes the alert that ends our direction.
     func shutdown() {
         ERR_clear_error()

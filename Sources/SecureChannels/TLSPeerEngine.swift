@@ -150,6 +150,15 @@ public final class TLSPeerEngine {
         byteCount + (byteCount / 16_384 + 1) * 22 + 64
     }
 
+    /// Replaces our key (RFC 8446 § 4.6.3). That is also something to send when there is nothing to say.
+    ///
+    /// - Throws: `TLSError`; the connection is over then.
+    public func updateKey() throws(TLSError) {
+        guard state == .established || state == .closedByPeer else { return }
+        byteCountWithKey = 0
+        guard connection.updateKey() else { throw fail() }
+    }
+
     /// Tells the peer that nothing more will be sent. What it still sends can be received.
     public func close() {
         guard state == .established || state == .closedByPeer else { return }

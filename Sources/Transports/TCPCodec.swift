@@ -20,6 +20,19 @@ enum TCPCodec {
         }
     }
 
+    /// Writes bytes that mean nothing to the peer.
+    ///
+    /// - Parameter isEnded: whether our direction has ended, after which a peer ignores what comes (RFC 8446 § 6.1).
+    func encodeNothing(isEnded: Bool, into buffer: inout ByteBuffer) throws(TLSError) {
+        guard case .tls(let engine) = self else { return }
+        if isEnded {
+            buffer.writeInteger(UInt8(0))
+        } else {
+            try engine.updateKey()
+            takeOutput(into: &buffer)
+        }
+    }
+
     /// Ends our direction, as far as that is not left to TCP.
     func close() { if case .tls(let engine) = self { engine.close() } }
 

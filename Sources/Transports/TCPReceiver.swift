@@ -29,6 +29,8 @@ final class TCPReceiver {
 
     /// Takes bytes from the socket.
     func receive(_ bytes: ByteBuffer) throws(TLSError) {
+        // Whatever comes after the end is ignored (RFC 8446 § 6.1).
+        guard !isFinished else { return }
         if input.readableBytes == 0 { input = bytes } else { input.writeImmutableBuffer(bytes) }
         try drain()
     }

@@ -19,7 +19,11 @@ final class TCPSender {
     /// After how many bytes to ask the kernel how many it still has.
     private static let samplingByteCount = 1 << 20
 
+    /// How long after the last bytes a proxy is moved to pass them on, at first and at last.
+    private static let nudgeIntervals = (TimeAmount.milliseconds(20), TimeAmount.seconds(1))
+
     private let codec: TCPCodec
+    private let isProxied: Bool
     private let stream: BufferedByteStream
     private let link: TCPLink
     private let context: ChannelHandlerContext
@@ -39,6 +43,7 @@ final class TCPSender {
     private var unsampledByteCount = 0
     private var end = End.open
     private var acknowledgementTimer: Scheduled<Void>?
+    private var nudgeTimer: Scheduled<Void>?
     private var isPumping = false
     private var isStopped = false
 
@@ -46,12 +51,14 @@ final class TCPSender {
     ///
     /// - Parameters:
     ///   - onDue: is called when it is time for ``pump()`` again, after a limit has held bytes back.
-    ///   - onEnd: is called once the peer's TCP has everything, and FIN is sent.
+    ///   - isProxied: see ``TCPSetup/isProxied``.
+    ///   - onEnd: is called once the peer's TCP has everything, and FIN is sent, unless there is a proxy.
     init(
-        codec: TCPCodec, stream: BufferedByteStream, link: TCPLink, context: ChannelHandlerContext,
+        codec: TCPCodec, isProxied: Bool, stream: BufferedByteStream, link: TCPLink, context: ChannelHandlerContext,
         onDue: @escaping () -> Void, onEnd: @escaping () -> Void
     ) {
         self.codec = codec
+        self.isProxied = isProxied
         self.stream = stream
         self.link = link
         self.context = context
@@ -59,7 +66,7 @@ final class TCPSender {
         self.onEnd = onEnd
     }
 
-    /// Whether the peer's TCP has everything, and FIN is sent.
+    /// Whether the peer's TCP has everything, and FIN is sent, unless there is a proxy.
     var isFinished: Bool { end == .acknowledged }
 
     /// Whether the peer has all that was written until now, as far as that matters to it: without protection the peer
@@ -129,6 +136,7 @@ final class TCPSender {
     func stop() {
         isStopped = true
         acknowledgementTimer?.cancel()
+        nudgeTimer?.cancel()
         bucketTimer?.cancel()
         blocks = []
         blockIndex = 0
@@ -191,6 +199,29 @@ final class TCPSender {
         unsampledByteCount += buffer.readableBytes
         if unsampledByteCount >= Self.samplingByteCount { sample() }
         stream.acknowledge(byteCount: byteCount, isFinished: false)
+        if isProxied { nudge(after: Self.nudgeIntervals.0) }
+    }
+
+    /// Sends something now and then while there is nothing to send.
+    private func nudge(after interval: TimeAmount) {
+        guard !isStopped else { return }
+        nudgeTimer?.cancel()
+        let next = min(TimeAmount.nanoseconds(interval.nanoseconds * 4), Self.nudgeIntervals.1)
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        nudgeTimer = context.eventLoop.scheduleTask(in: interval) { bound.value.sendNothing(next) }
+    }
+
+    private func sendNothing(_ next: TimeAmount) {
+        guard !isStopped else { return }
+        if pendingWriteCount == 0 {
+            var buffer = ByteBuffer()
+            // Should it fail, so does whatever comes next.
+            try? codec.encodeNothing(isEnded: end == .sent || end == .acknowledged, into: &buffer)
+            link.noteWritten(byteCount: buffer.readableBytes)
+            unsampledByteCount += buffer.readableBytes
+            context.writeAndFlush(NIOAny(buffer), promise: nil)
+        }
+        nudge(after: next)
     }
 
     /// Waits until the peer's TCP has everything, for which there is no event, and sends FIN then.
@@ -200,7 +231,7 @@ final class TCPSender {
         guard !isStopped else { return }
         if pendingWriteCount == 0, TCPSocket(context).unacknowledgedByteCount == 0 {
             end = .acknowledged
-            TCPSocket(context).endOutput()
+            if !isProxied { TCPSocket(context).endOutput() }
             link.store(unacknowledgedByteCount: 0)
             stream.acknowledge(byteCount: 0, isFinished: true)
             return onEnd()

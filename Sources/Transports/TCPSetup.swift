@@ -14,6 +14,12 @@ package struct TCPSetup: Sendable {
     package var protection: Protection
     /// What the connection is called in its ``PathReport``.
     package var kind: PathReport.Kind
+    /// Whether a proxy carries streams that end with `close_notify`: one that ends both directions with the first FIN, and
+    /// holds the last bytes back until more come. Prosody's is such a proxy.
+    var isProxied: Bool {
+        guard case .tls = protection, case .socks5(isProxied: true) = kind else { return false }
+        return true
+    }
     /// Where the blocks of received bytes come from.
     package var pool: BlockPool
     /// How long the TLS handshake may take.

@@ -177,7 +177,9 @@ package final class TCPStreamHandler: ChannelDuplexHandler {
             channel: context.channel,
             minimumRoundTripTime: TCPSocket(context).state?.minimumRoundTripTime ?? .seconds(Int64.max))
         let stream = BufferedByteStream(id: 0, carrier: link, highWater: TCPLink.highWater)
-        let sender = TCPSender(codec: codec, stream: stream, link: link, context: context) { [unowned self] in
+        let sender = TCPSender(
+            codec: codec, isProxied: setup.isProxied, stream: stream, link: link, context: context
+        ) { [unowned self] in
             if case .open(let open) = phase { pump(open, context) }
         } onEnd: { [unowned self] in
             closeIfOver(context)
@@ -240,8 +242,13 @@ package final class TCPStreamHandler: ChannelDuplexHandler {
     /// Closes the connection when both directions have ended, or when it was asked to and ours has.
     private func closeIfOver(_ context: ChannelHandlerContext) {
         guard case .open(let open) = phase, open.sender.isFinished else { return }
-        guard isCloseRequested || open.receiver.isFinished && open.receiver.isInputOver else { return }
+        guard isCloseRequested || isOver(open.receiver) else { return }
         end(context, ByteStreamError.closed("the connection was closed here"))
+    }
+
+    /// Whether nothing more comes from the peer: after the end of its direction FIN follows, unless there is a proxy.
+    private func isOver(_ receiver: TCPReceiver) -> Bool {
+        receiver.isFinished && (receiver.isInputOver || setup.isProxied)
     }
 
     private func close(_ context: ChannelHandlerContext) {
@@ -290,7 +297,7 @@ package final class TCPStreamHandler: ChannelDuplexHandler {
             open.sender.sendOutput()
             return end(context, error)
         }
-        if open.receiver.isFinished, open.receiver.isInputOver {
+        if isOver(open.receiver) {
             open.link.noteEnded()
             closeIfOver(context)
         }

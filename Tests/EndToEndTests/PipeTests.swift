@@ -51,6 +51,26 @@ extension EndToEnd {
             }
         }
 
+        /// A proxy, which knows of no directions, takes neither along with the other, nor keeps their last bytes.
+        @Test func directionsEndApartThroughAProxy() async throws {
+            try await World.with(.twoNATs, server: ["--components"]) { world in
+                let file = try world.makeFile(named: "there", byteCount: 1_000_001)
+                let got = world.folder.appending(path: "there.got").path
+                // Bob has nothing to say; alice says the rest only when bob has got a part, and ends after that.
+                let listener = try await world.pipeListener(script: "exec \"$@\" </dev/null >\(got)")
+                let part = 9000
+                let opener = try world.pipe(
+                    ["--path", "socks5", "-v"],
+                    script: """
+                        { head -c \(part) \(file.path); until [ -s \(got) ] && [ $(stat -c %s \(got)) = \(part) ]; do sleep 0.02; done
+                          tail -c +\(part + 1) \(file.path); } | "$@"
+                        """)
+                try await Pair(listener: listener, opener: opener).expectSuccess()
+                #expect(opener.messages.contains("socks5 proxy"), "\(opener.messages)")
+                #expect(FileManager.default.contentsEqual(atPath: file.path, andPath: got))
+            }
+        }
+
         /// The program there sees the end of its input, and answers only then.
         @Test func endOfInputEndsOneDirectionOnly() async throws {
             try await World.with(.lan) { world in

@@ -23,6 +23,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.24.0"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.35.0"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
     ],
     targets: [
@@ -45,6 +46,8 @@ let package = Package(
             dependencies: [
                 "Jingle", "XMPP", "XML", "SecureChannels", "ICE", "CLinux", nio("NIOCore"),
                 nio("NIOPosix"), .product(name: "NIOSOCKS", package: "swift-nio-extras"),
+                .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+                .product(name: "NIOHPACK", package: "swift-nio-http2"),
             ],
             swiftSettings: settings),
         .target(
@@ -114,7 +117,8 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(name: "TerminalUITests", dependencies: ["TerminalUI"], swiftSettings: settings),
         .testTarget(
-            name: "SleighTests", dependencies: ["sleigh", "Client", "FileTransfer", "SecureChannels", "XMPP"],
+            name: "SleighTests",
+            dependencies: ["sleigh", "Client", "FileTransfer", "Jingle", "SecureChannels", "XMPP"],
             swiftSettings: settings),
         .testTarget(
             name: "EndToEndTests", dependencies: ["sleigh", "LinkEmulator", "ScriptedClient"],

@@ -10,6 +10,8 @@ public struct DeviceAbilities: Sendable, Hashable {
     public var hasFileTransfer: Bool
     /// Whether it takes streams in both directions.
     public var hasStreams: Bool
+    /// Whether it forwards connections.
+    public var hasForwards: Bool
     /// Whether it says that it is Libervia, which takes streams in one direction and does not say so.
     public var isLibervia: Bool
     /// Whether it takes part in measurements of the path.
@@ -37,6 +39,7 @@ public struct DeviceAbilities: Sendable, Hashable {
         hasJingle = info.has(Jingle.namespace)
         hasFileTransfer = info.has(FileDescription.namespace)
         hasStreams = info.has(ByteStreamDescription.namespace)
+        hasForwards = info.has(ForwardDescription.namespace)
         isLibervia = info.identities.contains { $0.category == "client" && $0.name == "Libervia" }
         hasBench = info.has(BenchDescription.namespace)
         let known = Self.transportNames.filter { info.has($0.0) }
@@ -55,6 +58,7 @@ public struct DeviceAbilities: Sendable, Hashable {
         if !hasJingle { return "it does not negotiate transfers (Jingle)" }
         switch application {
         case .file: if !hasFileTransfer { return "it does not receive files by Jingle" }
+        case .forward: if !hasForwards { return "no sleigh forward --listen is running there" }
         case .stream where hasStreams: break
         case .stream:
             guard isLibervia else { return "no sleigh pipe --listen is running there" }

@@ -66,7 +66,7 @@ struct IncomingFile: Sendable {
     func run(_ prepared: ICEQUICTransport?) async throws -> (TransferSummary, ReceivedFile) {
         let abilities = service.abilities(offering: remote)
         let negotiation = try await service.negotiation(
-            answering: remote, of: content.id, from: offerer, abilities, prepared: prepared)
+            answering: remote, of: content.id, for: .file, from: offerer, abilities, prepared: prepared)
         defer { negotiation.close() }
         try service.check(offerer, negotiation.peerFingerprint, abilities)
         try record.check(file, negotiation.peerFingerprint, from: offerer)

@@ -35,7 +35,8 @@ extension IncomingRequest {
             let result: Result<(TransferSummary, ReceivedFile), any Error>
             do {
                 if let offer = next {
-                    result = .success(try await run(offer, try? await service.startICEQUIC(.responder), receive))
+                    result = .success(
+                        try await run(offer, try? await service.startICEQUIC(.responder, for: .file), receive))
                 } else {
                     result = .success(try await accept(receive))
                 }

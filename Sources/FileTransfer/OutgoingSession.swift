@@ -104,7 +104,8 @@ struct OutgoingSession: Sendable {
 
     private func prepareICEQUIC() async -> ICEQUICTransport? {
         // When it cannot be started now it fails again when its turn comes, and then says why.
-        service.policy.allowedPaths.isDisjoint(with: .iceQUIC) ? nil : try? await service.startICEQUIC(.initiator)
+        service.policy.allowedPaths.isDisjoint(with: .iceQUIC)
+            ? nil : try? await service.startICEQUIC(.initiator, for: application)
     }
 
     /// Begins with the best transport that both sides can use.
@@ -115,7 +116,8 @@ struct OutgoingSession: Sendable {
         if service.policy.requiresEncryption || !mayBeOpen, !abilities.encryptsBytestreams {
             throw TransferError.notEncrypted(device)
         }
-        let rungs = service.rungs(to: device, abilities, role: .initiator, content: content, prepared: prepared)
+        let rungs = service.rungs(
+            to: device, abilities, role: .initiator, content: content, for: application, prepared: prepared)
         guard rungs.contains(where: \.isAllowed) else {
             throw TransferError.peerUnable(device, "it has none of the transports that --path permits")
         }

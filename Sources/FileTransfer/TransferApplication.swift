@@ -7,6 +7,8 @@ public enum TransferApplication: Sendable, Hashable, CaseIterable {
     case file
     /// A stream of bytes (Wire/Stream.md); with another client only in one direction.
     case stream
+    /// Any number of connections (Wire/Forward.md).
+    case forward
     /// A measurement of the path (Wire/Jingle-Bench.md).
     case bench
 
@@ -15,6 +17,7 @@ public enum TransferApplication: Sendable, Hashable, CaseIterable {
         switch self {
         case .file: [FileDescription.namespace, FileContinuation.namespace]
         case .stream: [ByteStreamDescription.namespace]
+        case .forward: [ForwardDescription.namespace]
         case .bench: [BenchDescription.namespace]
         }
     }
@@ -24,6 +27,7 @@ public enum TransferApplication: Sendable, Hashable, CaseIterable {
         switch self {
         case .file: "file"
         case .stream: "stream"
+        case .forward: "forward"
         case .bench: "bench"
         }
     }
@@ -35,6 +39,7 @@ public enum TransferApplication: Sendable, Hashable, CaseIterable {
     init?(of description: ContentDescription) {
         switch description {
         case .fileTransfer: self = .file
+        case .forward: self = .forward
         case .stream, .oneWayStream: self = .stream
         case .bench: self = .bench
         case .unknown: return nil

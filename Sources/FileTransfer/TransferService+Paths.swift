@@ -20,7 +20,9 @@ extension TransferService {
     }
 
     /// Starts to look for ICE-QUIC paths, with the servers that the account's server offers right now.
-    func startICEQUIC(_ role: JingleRole) async throws(TransportFailure) -> ICEQUICTransport {
+    func startICEQUIC(
+        _ role: JingleRole, for application: TransferApplication
+    ) async throws(TransportFailure) -> ICEQUICTransport {
         let allowed = policy.allowedPaths
         // Without these servers there may still be a way, so an error here is none of the transfer.
         let services =
@@ -28,7 +30,8 @@ extension TransferService {
             ? [] : (try? await client.externalServices(timeout: .seconds(5))) ?? []
         return try ICEQUICTransport(
             role: role, certificate: certificate, loop: loop,
-            configuration: ICEConfiguration(services: services, allowed: allowed), allowed: allowed)
+            configuration: ICEConfiguration(services: services, allowed: allowed), allowed: allowed,
+            options: application == .forward ? .manyStreams : QUICOptions())
     }
 
     /// What an offer shows of the peer that made it.
@@ -49,7 +52,7 @@ extension TransferService {
     /// - Parameter prepared: an ICE-QUIC transport that was started before the peer was known.
     func rungs(
         to peer: JID, _ abilities: PeerAbilities, role: JingleRole, content: ContentID,
-        prepared: ICEQUICTransport? = nil
+        for application: TransferApplication, prepared: ICEQUICTransport? = nil
     ) -> [TransportRung] {
         let allowed = policy.allowedPaths
         var rungs: [TransportRung] = []
@@ -59,7 +62,7 @@ extension TransferService {
                 isAllowed: !allowed.isDisjoint(with: .iceQUIC)
             ) { isOfferer throws(TransportFailure) in
                 if let prepared { return prepared }
-                return try await startICEQUIC(isOfferer ? .initiator : .responder)
+                return try await startICEQUIC(isOfferer ? .initiator : .responder, for: application)
             })
         let certificate = abilities.encryptsBytestreams ? certificate : nil
         rungs.append(
@@ -87,10 +90,11 @@ extension TransferService {
 
     /// Answers with the transport that a peer offers.
     func negotiation(
-        answering remote: ContentTransport, of content: ContentID, from peer: JID, _ abilities: PeerAbilities,
+        answering remote: ContentTransport, of content: ContentID, for application: TransferApplication,
+        from peer: JID, _ abilities: PeerAbilities,
         prepared: ICEQUICTransport?
     ) async throws -> TransportNegotiation {
-        let rungs = rungs(to: peer, abilities, role: .responder, content: content, prepared: prepared)
+        let rungs = rungs(to: peer, abilities, role: .responder, content: content, for: application, prepared: prepared)
         let negotiation = try await TransportNegotiation(answering: remote, of: content, rungs: rungs) {
             try check(peer, $0, abilities)
         }

@@ -21,6 +21,8 @@ public enum ContentDescription: Sendable, Hashable {
     case fileTransfer(FileDescription)
     /// A stream of bytes in both directions (Wire/Stream.md).
     case stream
+    /// Forwarded connections (Wire/Forward.md).
+    case forward
     /// A stream of bytes in one direction (Libervia's).
     case oneWayStream
     /// A measurement of the path (Wire/Jingle-Bench.md).
@@ -36,6 +38,7 @@ public enum ContentDescription: Sendable, Hashable {
             switch element.namespace {
             case FileDescription.namespace: .fileTransfer(try FileDescription(description: element))
             case ByteStreamDescription.namespace: .stream
+            case ForwardDescription.namespace: .forward
             case OneWayStreamDescription.namespace: .oneWayStream
             case BenchDescription.namespace: .bench
             default: .unknown(element)
@@ -47,6 +50,7 @@ public enum ContentDescription: Sendable, Hashable {
         switch self {
         case .fileTransfer(let file): file.description
         case .stream: ByteStreamDescription.element
+        case .forward: ForwardDescription.element
         case .oneWayStream: OneWayStreamDescription.element
         case .bench: BenchDescription.element
         case .unknown(let element): element
@@ -58,6 +62,7 @@ public enum ContentDescription: Sendable, Hashable {
         switch self {
         case .fileTransfer: FileDescription.namespace
         case .stream: ByteStreamDescription.namespace
+        case .forward: ForwardDescription.namespace
         case .oneWayStream: OneWayStreamDescription.namespace
         case .bench: BenchDescription.namespace
         case .unknown(let element): element.namespace

@@ -18,6 +18,7 @@ public enum Jingle {
         FileDescription.namespace,
         FileContinuation.namespace,
         ByteStreamDescription.namespace,
+        ForwardDescription.namespace,
         BenchDescription.namespace,
         ICEQUICTransportDescription.namespace,
         SOCKS5TransportDescription.namespace,

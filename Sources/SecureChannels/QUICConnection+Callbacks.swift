@@ -53,6 +53,7 @@ extension QUICConnection {
         // An aborted stream's end counts only if it was acknowledged before.
         if stream.endSent, !stream.isSendAborted, !isAborted { stream.isSendFinished = true }
         stream.isClosed = true
+        returnGrowth(of: stream)
         stream.releaseAll()
         events.append(.streamClosed(stream))
         streams[id] = nil

@@ -41,8 +41,32 @@ extension QUICConnection {
         guard amount > 0 else { return }
         stream.creditedByteCount += amount
         guard let conn, isEstablished else { return }
-        if !stream.isClosed { _ = ngtcp2_conn_extend_max_stream_offset(conn, stream.id, amount) }
+        if !stream.isClosed {
+            _ = ngtcp2_conn_extend_max_stream_offset(conn, stream.id, amount + growth(of: stream))
+        }
         ngtcp2_conn_extend_max_offset(conn, amount)
+    }
+
+    /// By how much the window of a stream is to grow: what it is, if the reader has emptied it within a few round trips, so
+    /// that it may be what holds the peer back.
+    private func growth(of stream: QUICStream) -> UInt64 {
+        let limit = UInt64(max(options.maximumStreamWindowByteCount, 0))
+        let window = UInt64(max(options.streamWindowByteCount, 0)) + stream.windowGrowth
+        guard window < limit, stream.creditedByteCount - stream.windowMark.creditedByteCount >= window else { return 0 }
+        let started = stream.windowMark.time
+        stream.windowMark = (stream.creditedByteCount, lastTime)
+        let roundTripTime = statistics.smoothedRTT?.nanoseconds ?? 0
+        guard lastTime - min(started, lastTime) < 4 * roundTripTime else { return 0 }
+        let growth = min(window, limit - window, UInt64(max(options.windowGrowthByteCount, 0)) - windowGrowth)
+        stream.windowGrowth += growth
+        windowGrowth += growth
+        return growth
+    }
+
+    /// Takes back by how much the window of a stream had grown, which has ended.
+    func returnGrowth(of stream: QUICStream) {
+        windowGrowth -= stream.windowGrowth
+        stream.windowGrowth = 0
     }
 
     /// Gives back the connection's credit for bytes nobody will read.

@@ -70,6 +70,8 @@ package final class QUICConnection {
     /// Streams whose end is acknowledged unless another loss shows before the deadline.
     var uncertainEnds: [QUICStream] = []
     var uncertainEndsDeadline: UInt64 = .max
+    /// By how much the windows of open streams have grown.
+    var windowGrowth: UInt64 = 0
     /// The time given with the latest call.
     var lastTime: UInt64
 

@@ -31,6 +31,10 @@ public struct QUICOptions: Sendable, Hashable {
     public var keepAlive: Duration = .seconds(5)
     /// The receive window of a stream in bytes.
     public var streamWindowByteCount = 32 << 20
+    /// How far the window of a stream grows whose reader empties it within a few round trips.
+    public var maximumStreamWindowByteCount = 32 << 20
+    /// By how much the windows of all streams together may grow.
+    public var windowGrowthByteCount = 0
     /// The receive window of the connection in bytes, at least that of a stream.
     public var connectionWindowByteCount = 40 << 20
     /// How many streams the peer may have open at a time.
@@ -51,6 +55,20 @@ public struct QUICOptions: Sendable, Hashable {
     public static var relayed: QUICOptions {
         var options = QUICOptions()
         options.payloadByteCount = 1342
+        return options
+    }
+}
+
+extension QUICOptions {
+    /// The settings for many streams whose readers know nothing of each other. The window of the connection is that of all
+    /// streams together, so that those whose readers are stalled leave the others theirs.
+    public static var manyStreams: QUICOptions {
+        var options = QUICOptions()
+        options.streamWindowByteCount = 256 << 10
+        options.maximumStreamWindowByteCount = 16 << 20
+        options.windowGrowthByteCount = 64 << 20
+        options.connectionWindowByteCount =
+            2 * options.peerStreamCount * options.streamWindowByteCount + options.windowGrowthByteCount
         return options
     }
 }

@@ -28,6 +28,11 @@ package final class QUICStream {
     /// How many of those the user has given back as credit.
     var creditedByteCount: UInt64 = 0
 
+    /// By how much its window has grown.
+    var windowGrowth: UInt64 = 0
+    /// Up to where the reader had come, and when, as its window was last looked at.
+    var windowMark: (creditedByteCount: UInt64, time: UInt64) = (0, 0)
+
     /// Whether the peer may open another stream in its place.
     var isReplaced = false
     var isSendable = false

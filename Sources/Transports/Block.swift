@@ -14,11 +14,14 @@ public final class Block: @unchecked Sendable {
 
     private let memory: UnsafeMutableRawPointer
     private let pool: BlockPool
+    /// Kept for as long as the block is.
+    private let companion: AnyObject?
 
-    fileprivate init(memory: UnsafeMutableRawPointer, capacity: Int, pool: BlockPool) {
+    fileprivate init(memory: UnsafeMutableRawPointer, capacity: Int, pool: BlockPool, companion: AnyObject?) {
         self.memory = memory
         self.capacity = capacity
         self.pool = pool
+        self.companion = companion
         self.count = 0
     }
 
@@ -71,11 +74,14 @@ public final class BlockPool: Sendable {
     }
 
     /// Returns an empty block.
-    public func take() -> Block {
+    public func take() -> Block { take(with: nil) }
+
+    /// Returns an empty block, which keeps an object for as long as somebody refers to the block.
+    func take(with companion: AnyObject?) -> Block {
         let memory = free.withLock { $0.popLast() }
         return Block(
             memory: memory?.pointer ?? .allocate(byteCount: blockByteCount, alignment: 4096),
-            capacity: blockByteCount, pool: self)
+            capacity: blockByteCount, pool: self, companion: companion)
     }
 
     fileprivate func recycle(_ memory: UnsafeMutableRawPointer) {

@@ -23,6 +23,7 @@ struct EstablishedConnection: PeerConnection {
         return path
     }
 
+    var carriesManyStreams: Bool { base.carriesManyStreams }
     var statistics: CarrierStatistics { base.statistics }
 
     func openStream(contentName: String) async throws -> any ByteStream {

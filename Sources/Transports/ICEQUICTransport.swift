@@ -25,6 +25,7 @@ public final class ICEQUICTransport: TransportMethod {
 
     private let allowed: AllowedPaths
     private let certificate: DeviceCertificate
+    private let options: QUICOptions
     let agent: ICEAgent
     private let takeover: SocketTakeover
     /// Looks for TCP connections too, if they are allowed.
@@ -64,11 +65,13 @@ public final class ICEQUICTransport: TransportMethod {
     ///   - role: whether we offer this transport (`initiator`) or answer.
     ///   - allowed: the paths that may be used. When none of this transport is, the description has no addresses in it,
     ///     so that the peer fails at once too and goes on to the next transport.
+    ///   - options: for QUIC.
     /// - Throws: ``TransportFailure/unavailable(_:)``.
     public init(
         role: JingleRole, certificate: DeviceCertificate, loop: ICELoop, configuration: ICEConfiguration,
-        allowed: AllowedPaths = .all
+        allowed: AllowedPaths = .all, options: QUICOptions = QUICOptions()
     ) throws(TransportFailure) {
+        self.options = options
         state = Mutex(State(handshake: HandshakeRoles(isOfferer: role == .initiator)))
         self.allowed = allowed
         self.certificate = certificate
@@ -245,7 +248,7 @@ public final class ICEQUICTransport: TransportMethod {
         do {
             let channel = try await QUICChannel.connect(
                 role: agreement.role == .server ? .server : .client, certificate: certificate,
-                peerFingerprint: agreement.peerFingerprint, path: path)
+                peerFingerprint: agreement.peerFingerprint, path: path, options: options)
             return QUICOverICE(channel: channel, transport: self, pair: pair)
         } catch ByteStreamError.peerNotAuthenticated {
             throw TransportFailure.peerNotAuthenticated

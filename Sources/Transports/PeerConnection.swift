@@ -5,6 +5,9 @@ public protocol PeerConnection: Sendable {
     /// The path it takes now.
     var path: PathReport { get }
 
+    /// Whether it carries more than one stream, opened by either side at any time.
+    var carriesManyStreams: Bool { get }
+
     /// What the carrier has measured so far.
     var statistics: CarrierStatistics { get }
 
@@ -34,6 +37,9 @@ public protocol PeerConnection: Sendable {
 }
 
 extension PeerConnection {
+    /// One stream only.
+    public var carriesManyStreams: Bool { false }
+
     /// Nothing is known.
     public var statistics: CarrierStatistics { CarrierStatistics() }
 

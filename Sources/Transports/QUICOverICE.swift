@@ -37,6 +37,8 @@ struct QUICOverICE: PeerConnection {
     /// Whether a TURN server carries the packets.
     var isRelayed: Bool { if case .direct = pair.path { false } else { true } }
 
+    var carriesManyStreams: Bool { true }
+
     func openStream(contentName: String) async throws -> any ByteStream {
         try await channel.openStream(contentName: contentName)
     }

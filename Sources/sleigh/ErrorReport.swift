@@ -1,6 +1,7 @@
 import Client
 import FileTransfer
 import Glibc
+import Jingle
 import SecureChannels
 import TerminalUI
 import Transports
@@ -17,6 +18,7 @@ enum ErrorReport {
         case let error as ClientError: failure(for: error)
         case let error as TransferError: failure(for: error, direction)
         case let error as LocalFileError: failure(for: error)
+        case let error as ForwardError: failure(for: error)
         case let error as StanzaChannelError: failure(for: error)
         case let error as StanzaError:
             Failure("the server answered \(error.condition.rawValue)", code: .failed)
@@ -67,6 +69,7 @@ enum ErrorReport {
             case .in: "Have the file sent again: it goes on where it stopped."
             case .both: "What has arrived may not be all."
             case .measured: "Measure again."
+            case .forwarded: "Try again."
             }
         func name(_ peer: JID) -> String { printable(peer.description) }
         func words(_ text: String?) -> String { text.map { ": " + printable($0) } ?? "" }
@@ -177,6 +180,20 @@ enum ErrorReport {
         return Failure(printable(error.description, columns: 1000), hint: hint, code: code)
     }
 
+    private static func failure(for error: ForwardError) -> Failure {
+        switch error {
+        case .cannotListen(let address, let why):
+            Failure(
+                "nothing can listen at \(printable(address.description)): \(printable(why))",
+                hint: "Choose another address, or end what uses it.", code: .localFile)
+        case .refused(let address, let reason):
+            Failure(
+                "the peer refused \(printable(address.description)): \(reason.words)",
+                hint: reason == .notAllowed ? "See --allow and --allow-listen there." : "See what is said there.",
+                code: reason == .notAllowed ? .declined : .failed)
+        }
+    }
+
     private static func failure(for error: StanzaChannelError) -> Failure {
         switch error {
         case .timedOut: Failure("there was no answer in time", hint: "Try again later.", code: .failed)
@@ -195,6 +212,7 @@ extension TransferProgress.Direction {
         case .out, .in: nil
         case .both: "sleigh pipe --listen"
         case .measured: "sleigh bench --listen"
+        case .forwarded: "sleigh forward --listen"
         }
     }
 }

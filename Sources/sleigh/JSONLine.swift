@@ -15,6 +15,21 @@ enum JSONLine {
         var address: String
     }
 
+    /// Connections that come to an address go to another one.
+    struct Forwarding: Encodable {
+        let event = "forwarding"
+        /// Where the address is: `local` or `remote`.
+        var side: String
+        var address: String
+        var target: String
+    }
+
+    /// The session of the forwards is lost, and will be made again.
+    struct Disconnected: Encodable {
+        let event = "disconnected"
+        var reason: String
+    }
+
     /// A file has arrived, or the receiver has confirmed that it has.
     struct Completed: Encodable {
         let event = "completed"

@@ -27,6 +27,16 @@ struct Listening: Sendable {
     ///
     /// - Throws: what ended the one that was wanted, `ClientError`, `CancellationError`.
     func run(_ take: @escaping OfferListener.Taking) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            defer { group.cancelAll() }
+            try await run(take, &group)
+        }
+    }
+
+    /// - Parameter group: where transfers go on whose log-in is over.
+    private func run(
+        _ take: @escaping OfferListener.Taking, _ group: inout ThrowingTaskGroup<Void, any Error>
+    ) async throws {
         let loop = try ICELoop()
         var backoff = Backoff()
         var hasConnected = false
@@ -40,14 +50,28 @@ struct Listening: Sendable {
                 let listener = OfferListener(
                     connection: connection, applications: applications, policy: acceptance, isOnce: isOnce,
                     console: console, take: take)
-                do {
-                    let isDone = try await listener.run { announce(connection.client.address) }
-                    await connection.close()
-                    if isDone { return }
-                } catch {
-                    await connection.close()
+                let (ends, end) = AsyncStream.makeStream(of: Result<Bool, any Error>.self)
+                group.addTask {
+                    do {
+                        let isDone = try await listener.run {
+                            announce(connection.client.address)
+                        } onDisconnect: {
+                            end.yield(.success(false))
+                        }
+                        await connection.close()
+                        end.yield(.success(isDone))
+                    } catch {
+                        await connection.close()
+                        end.yield(.failure(error))
+                    }
+                }
+                switch await ends.first(where: { _ in true }) {
+                case .success(true)?: return
+                case .success(false)?: break
+                case .failure(let error)?:
                     // Of a stream that ended before we were on-line the client knows more.
                     guard error is StanzaChannelError, !listener.hasStarted else { throw error }
+                case nil: throw CancellationError()
                 }
                 // A server that lets us in and throws us out again must not be asked at once for ever.
                 if .now - connected > Self.lastingConnection { backoff.reset() }

@@ -46,10 +46,12 @@ struct OfferListener {
     /// Runs until the stream to the server has ended and so have the transfers that need it no longer (`false`), or one
     /// has been taken and no more are wanted (`true`).
     ///
-    /// - Parameter announce: is called when peers can reach this device.
+    /// - Parameters:
+    ///   - announce: is called when peers can reach this device.
+    ///   - onDisconnect: is called when the stream has ended and some transfers go on that more may follow.
     /// - Throws: what ended the one transfer that was wanted; `StanzaChannelError` when the stream ends at once;
     ///   `CancellationError`.
-    func run(announce: () -> Void) async throws -> Bool {
+    func run(announce: () -> Void, onDisconnect: () -> Void) async throws -> Bool {
         let inbox = IncomingRequests(service: connection.service, applications: applications)
         let (steps, continuation) = AsyncStream.makeStream(of: Step.self)
         return try await withThrowingDiscardingTaskGroup { group in
@@ -75,6 +77,7 @@ struct OfferListener {
                     isConnected = false
                     if runningCount > 0 {
                         console.detail("The connection to the server is lost; the transfer goes on.")
+                        if !isOnce { onDisconnect() }
                     }
                 case .notWanted:
                     runningCount -= 1
@@ -157,6 +160,7 @@ extension TransferApplication {
         case .file: .in
         case .stream: .both
         case .bench: .measured
+        case .forward: .forwarded
         }
     }
 }

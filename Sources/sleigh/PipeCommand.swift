@@ -134,7 +134,7 @@ struct PipeCommand: SleighCommand {
 extension Console {
     /// Says what happens to a stream. Most of it is for those alone who want to know, since the terminal may be that of a
     /// program that runs `sleigh pipe`.
-    fileprivate func take(_ event: TransferEvent) {
+    func take(_ event: TransferEvent) {
         switch event {
         case .inviting(let peer): detail("Asking \(printable(peer.description)) …")
         case .ringing(let device): say("Waiting for \(printable(device.description)) to accept …")

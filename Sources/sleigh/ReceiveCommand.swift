@@ -17,13 +17,28 @@ struct ReceiveCommand: SleighCommand {
     @Flag(help: "Replace a file that exists, instead of calling the new one 'NAME (1)'.")
     var overwrite = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Beside files, let peers forward connections to this HOST:PORT, HOST:* or unix:PATH. Can be repeated.",
+            valueName: "target"))
+    var allowForward: [String] = []
+
     @OptionGroup var listening: ListeningOptions
     @OptionGroup var paths: PathOptions
     @OptionGroup var options: AccountOptions
     @OptionGroup var output: OutputOptions
 
+    func validate() throws {
+        for text in allowForward where ForwardRules.Pattern(connecting: text) == nil {
+            throw ValidationError("'\(printable(text))' is none of HOST:PORT, HOST:* and unix:PATH.")
+        }
+        if once, !allowForward.isEmpty { throw ValidationError("Leave out --once or --allow-forward.") }
+    }
+
     func run(_ console: Console, started: ContinuousClock.Instant) async throws {
+        let rules = ForwardRules(connecting: allowForward.compactMap { ForwardRules.Pattern(connecting: $0) })
         let acceptance = try listening.acceptance { request in
+            if request.application == .forward { return ForwardCommand.question(of: request) }
             let size = request.byteCount.map { " (\(Format.bytes($0)))" } ?? ""
             // Libervia proposes a file without a word about it.
             let name =
@@ -34,10 +49,12 @@ struct ReceiveCommand: SleighCommand {
         let folder = try DestinationFolder(path: into)
         let device = try Device.load()
         let service = Listening(
-            account: account, device: device, resource: listening.resource, applications: [.file], paths: paths.policy,
+            account: account, device: device, resource: listening.resource,
+            applications: allowForward.isEmpty ? [.file] : [.file, .forward], paths: paths.policy,
             acceptance: acceptance, isOnce: once,
             announcement: "Files go into \(printable(Folders.absolute(folder.path))).", console: console)
         try await service.run { [existing = overwrite ? ExistingFile.replace : .keep] request in
+            if request.application == .forward { return try await console.forward(request, rules) }
             let progress = TransferProgress(
                 console: console, name: request.name.isEmpty ? "file" : request.name, byteCount: request.byteCount,
                 direction: .in)

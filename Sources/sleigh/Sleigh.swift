@@ -16,7 +16,8 @@ struct Sleigh: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            LoginCommand.self, ReceiveCommand.self, SendCommand.self, PipeCommand.self, BenchCommand.self,
+            LoginCommand.self, ReceiveCommand.self, SendCommand.self, PipeCommand.self, ForwardCommand.self,
+            BenchCommand.self,
             CheckCommand.self,
         ])
 }

@@ -8,7 +8,7 @@ import XMPP
 /// Turns the events of one transfer into words and progress.
 final class TransferProgress: Sendable {
     /// Which way the file goes; both ways for a stream, and to measure the way itself.
-    enum Direction { case out, `in`, both, measured }
+    enum Direction { case out, `in`, both, measured, forwarded }
 
     private let console: Console
     private let name: String

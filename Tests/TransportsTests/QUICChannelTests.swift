@@ -299,4 +299,39 @@ import Transports
         let (name, stream) = try await channel.acceptStream()
         return (name, try await stream.readAll())
     }
+
+    /// More bytes wait on streams that nobody reads than the connection's window is by default; one that is read gets
+    /// everything all the same.
+    @Test func stalledStreamsHoldNoOtherBack() async throws {
+        let pair = try await ChannelPair.connect(options: .manyStreams)
+        let pool = BlockPool()
+        let written = Counter()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            defer { group.cancelAll() }
+            var held: [any ByteStream] = []
+            for _ in 0..<20 {
+                let stalled = try await pair.client.openStream(contentName: "stalled")
+                group.addTask {
+                    let block = pool.take()
+                    block.count = block.capacity
+                    while written.value < 20 * (16 << 20) {
+                        try await stalled.write(block)
+                        written.add(block.count)
+                    }
+                }
+                held.append(try await pair.server.acceptStream().stream)
+            }
+            let content = numbered(20 << 20, salt: 5)
+            let stream = try await pair.client.openStream(contentName: "quick")
+            group.addTask {
+                try await stream.writeAll(content, pool: pool)
+                try await stream.finish()
+            }
+            let (_, answer) = try await pair.server.acceptStream()
+            #expect(try await answer.readAll() == content)
+            for stream in held { stream.reset(code: 0) }
+        }
+        await pair.client.close()
+    }
+
 }

@@ -20,7 +20,7 @@ extension IncomingRequest {
                 throw TransferError.notEncrypted(peer)
             }
             let negotiation = try await service.negotiation(
-                answering: remote, of: content.id, from: peer, abilities, prepared: prepared)
+                answering: remote, of: content.id, for: .stream, from: peer, abilities, prepared: prepared)
             defer { negotiation.close() }
             try service.check(peer, negotiation.peerFingerprint, abilities)
             let reached = try await target.reach()

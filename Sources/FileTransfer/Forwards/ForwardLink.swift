@@ -1,0 +1,114 @@
+// Wire/Forward.md § Opening a stream.
+import Jingle
+import Transports
+import XMPP
+
+/// A session's connection, on which either side opens a stream for each forwarded connection.
+struct ForwardLink: Sendable {
+    /// How many streams a peer may have open.
+    static let streamLimit = 256
+    /// How long a request may take to arrive, and its reply.
+    private static let requestTimeout = Duration.seconds(10)
+    private static let replyTimeout = Duration.seconds(30)
+    /// The code with which a stream is reset whose connection broke off.
+    static let brokenCode = StreamErrorCode.cancelled.rawValue
+
+    let connection: any PeerConnection
+    let contentName: String
+    let peer: JID
+    let blocks: BlockPool
+
+    /// A stream that the peer has accepted, and what came with the acceptance.
+    struct Opened: Sendable {
+        var stream: any ByteStream
+        var port: UInt16
+        var first: Block?
+    }
+
+    /// Opens a stream and waits for the reply.
+    ///
+    /// - Throws: ``ForwardRefused``, `ByteStreamError`, `CancellationError`.
+    func open(_ request: ForwardRequest) async throws -> Opened {
+        let stream = try await connection.openStream(contentName: contentName)
+        do {
+            try await stream.write(block(request.bytes))
+            let opened = try await Self.within(Self.replyTimeout) { try await receiveReply(on: stream) }
+            guard let opened else { throw ForwardRefused(reason: .unreachable) }
+            return opened
+        } catch {
+            stream.reset(code: Self.brokenCode)
+            throw error
+        }
+    }
+
+    private func receiveReply(on stream: any ByteStream) async throws -> Opened {
+        var bytes: [UInt8] = []
+        while let block = try await stream.read() {
+            let needed = ForwardReply.byteCount - bytes.count
+            bytes += block.bytes.prefix(needed)
+            guard bytes.count == ForwardReply.byteCount else { continue }
+            switch ForwardReply((bytes[0], bytes[1], bytes[2])) {
+            case .refused(let reason): throw ForwardRefused(reason: reason)
+            case .accepted(let port):
+                let rest = block.bytes.dropFirst(needed)
+                return Opened(stream: stream, port: port, first: rest.isEmpty ? nil : self.block(rest))
+            }
+        }
+        throw ByteStreamError.closed("the peer ended the stream without a reply")
+    }
+
+    /// Reads what the peer wants of a stream it has opened; `nil` when that is nothing known here, or does not come.
+    func receiveRequest(on stream: any ByteStream) async throws -> ForwardRequest? {
+        let request = try await Self.within(Self.requestTimeout) { () -> ForwardRequest? in
+            var bytes: [UInt8] = []
+            while let block = try await stream.read() {
+                bytes += block.bytes.prefix(ForwardRequest.byteCount + 1)
+                switch ForwardRequest.read(bytes) {
+                case .incomplete: continue
+                case .malformed: return nil
+                case .request(let request): return request
+                }
+            }
+            return nil
+        }
+        return request ?? nil
+    }
+
+    /// Replies to a request.
+    func reply(_ reply: ForwardReply, on stream: any ByteStream) async throws {
+        try await stream.write(block(reply.bytes))
+    }
+
+    /// Refuses a request; the stream is over.
+    func refuse(_ reason: ForwardRefusal, _ stream: any ByteStream) async throws {
+        try await reply(.refused(reason), on: stream)
+        try await stream.finish()
+    }
+
+    private func block(_ bytes: some Collection<UInt8>) -> Block {
+        let block = blocks.take()
+        block.storage.copyBytes(from: bytes)
+        block.count = bytes.count
+        return block
+    }
+
+    /// `nil` when it takes longer.
+    private static func within<Value: Sendable>(
+        _ limit: Duration, _ body: @escaping @Sendable () async throws -> Value
+    ) async throws -> Value? {
+        try await withThrowingTaskGroup(of: Value?.self) { group in
+            defer { group.cancelAll() }
+            group.addTask { try await body() }
+            group.addTask {
+                try await Task.sleep(for: limit)
+                return nil
+            }
+            return try await group.next() ?? nil
+        }
+    }
+}
+
+/// The peer has refused a stream.
+struct ForwardRefused: Error {
+    var reason: ForwardRefusal
+}

@@ -1,0 +1,231 @@
+// RFC 9113 § 8.5: the bytes of a stream in the DATA frames of a CONNECT request.
+internal import NIOCore
+internal import NIOHPACK
+internal import NIOHTTP2
+
+/// Carries the bytes of one stream of a ``MultiplexedConnection``. On the connection's event loop only.
+///
+/// Nothing is read from the channel while the stream's reader is behind: the frames then wait inside the window that the
+/// peer has for this stream, and no other stream waits for them.
+final class MultiplexedStreamHandler: ChannelInboundHandler {
+    typealias InboundIn = HTTP2Frame.FramePayload
+    typealias OutboundOut = HTTP2Frame.FramePayload
+
+    /// Whether the request is ours, and what it says.
+    enum Side: Sendable {
+        case requests(MultiplexedPurpose)
+        case answers
+    }
+
+    /// How many received bytes may wait for their reader before nothing more is read.
+    private static let unreadLimit = 64 << 10
+
+    let stream: BufferedByteStream
+    private let side: Side
+    private let pool: BlockPool
+    /// Takes the stream of a request of the peer's; `false` when it is not wanted.
+    private let welcome: (MultiplexedPurpose, BufferedByteStream) -> Bool
+    private let channel: any Channel
+
+    private var spareBlocks: [Block] = []
+    private var filling: Block?
+    private var unreadByteCount = 0
+    private var isOpen = false
+    private var isReadPending = false
+    private var isInputOver = false
+    private var isEndWritten = false
+    private var isReset = false
+
+    init(
+        _ side: Side, channel: any Channel, pool: BlockPool,
+        welcome: @escaping (MultiplexedPurpose, BufferedByteStream) -> Bool = { _, _ in false }
+    ) {
+        self.side = side
+        self.channel = channel
+        self.pool = pool
+        self.welcome = welcome
+        stream = BufferedByteStream(
+            id: 0, carrier: MultiplexedStreamLink(channel: channel), highWater: MultiplexedStreamLink.windowByteCount)
+    }
+
+    // MARK: Events of the channel
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        try? context.channel.syncOptions?.setOption(.autoRead, value: false)
+        if context.channel.isActive { begin(context) }
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        begin(context)
+        context.fireChannelActive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        isReadPending = false
+        switch unwrapInboundIn(data) {
+        case .headers(let headers):
+            receive(headers.headers, context)
+            if headers.endStream { endInput() }
+        case .data(let data):
+            if case .byteBuffer(let buffer) = data.data { fill(buffer) }
+            if data.endStream { endInput() }
+        default: break
+        }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        deliverIfWanted()
+        readMore(context)
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard case MultiplexedStreamLink.Request.work = event else {
+            return context.fireUserInboundEventTriggered(event)
+        }
+        work(context)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        let error: ByteStreamError =
+            if let closed = error as? NIOHTTP2Errors.StreamClosed {
+                .reset(code: MultiplexedPurpose.resetCode(closed.errorCode))
+            } else {
+                .closed("the connection was lost")
+            }
+        let isReset = if case .reset = error { true } else { false }
+        deliverFilling()
+        stream.fail(send: error, receive: error, dropsData: isReset)
+        context.close(promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        deliverFilling()
+        let error = ByteStreamError.closed("the stream has ended")
+        // With the end of both directions the stream is over before we hear that ours is on its way.
+        stream.fail(send: isEndWritten ? nil : error, receive: error)
+        context.fireChannelInactive()
+    }
+
+    // MARK: Opening
+
+    private func begin(_ context: ChannelHandlerContext) {
+        if case .requests(let purpose) = side, !isOpen {
+            isOpen = true
+            write(.headers(.init(headers: purpose.request)), context)
+            work(context)
+        }
+        readMore(context)
+    }
+
+    private func receive(_ headers: HPACKHeaders, _ context: ChannelHandlerContext) {
+        switch side {
+        case .requests:
+            if !isInputOver, !MultiplexedPurpose.isAcceptance(headers) { refuse(context) }
+        case .answers:
+            // After the request there may be trailers, which say nothing.
+            guard !isOpen else { return }
+            guard let purpose = MultiplexedPurpose(request: headers) else { return refuse(context) }
+            isOpen = true
+            write(.headers(.init(headers: MultiplexedPurpose.acceptance)), context)
+            if !welcome(purpose, stream) { return refuse(context) }
+            work(context)
+        }
+    }
+
+    private func refuse(_ context: ChannelHandlerContext) {
+        guard !isReset else { return }
+        isOpen = true
+        stream.reset(code: 0)
+        work(context)
+    }
+
+    // MARK: Sending
+
+    private func work(_ context: ChannelHandlerContext) {
+        guard isOpen, !isReset else { return }
+        var work = stream.takeWork(&spareBlocks)
+        if let code = work.resetCode {
+            isReset = true
+            filling = nil
+            write(.rstStream(MultiplexedPurpose.errorCode(ofReset: code)), context)
+            return context.close(promise: nil)
+        }
+        for block in work.blocks {
+            let count = block.count
+            write(.data(.init(data: .byteBuffer(ByteBuffer(bytes: block.bytes)))), context) { stream in
+                stream.acknowledge(byteCount: count, isFinished: false)
+            }
+        }
+        work.blocks.removeAll(keepingCapacity: true)
+        swap(&spareBlocks, &work.blocks)
+        if work.endsNow {
+            isEndWritten = true
+            write(.data(.init(data: .byteBuffer(ByteBuffer()), endStream: true)), context) { stream in
+                stream.acknowledge(byteCount: 0, isFinished: true)
+            }
+        }
+        unreadByteCount -= work.creditByteCount
+        deliverIfWanted()
+        readMore(context)
+    }
+
+    /// - Parameter onWritten: is called when it is on its way.
+    private func write(
+        _ payload: HTTP2Frame.FramePayload, _ context: ChannelHandlerContext,
+        onWritten: (@Sendable (BufferedByteStream) -> Void)? = nil
+    ) {
+        var promise: EventLoopPromise<Void>?
+        if let onWritten {
+            let written = context.eventLoop.makePromise(of: Void.self)
+            written.futureResult.whenComplete { [stream] result in
+                switch result {
+                case .success: onWritten(stream)
+                case .failure: stream.fail(send: .closed("the connection was lost"), receive: nil)
+                }
+            }
+            promise = written
+        }
+        context.writeAndFlush(wrapOutboundOut(payload), promise: promise)
+    }
+
+    // MARK: Receiving
+
+    private func readMore(_ context: ChannelHandlerContext) {
+        guard !isReadPending, !isInputOver, !isReset, unreadByteCount < Self.unreadLimit else { return }
+        isReadPending = true
+        context.read()
+    }
+
+    private func fill(_ buffer: ByteBuffer) {
+        guard !isReset, !isInputOver else { return }
+        buffer.withUnsafeReadableBytes { bytes in
+            var rest = bytes
+            while !rest.isEmpty {
+                let block = filling ?? pool.take()
+                filling = block
+                let amount = min(rest.count, block.capacity - block.count)
+                UnsafeMutableRawBufferPointer(rebasing: block.storage[block.count...])
+                    .copyMemory(from: UnsafeRawBufferPointer(rebasing: rest.prefix(amount)))
+                block.count += amount
+                rest = UnsafeRawBufferPointer(rebasing: rest[amount...])
+                unreadByteCount += amount
+                if block.count == block.capacity { deliverFilling() }
+            }
+        }
+    }
+
+    private func endInput() {
+        guard !isInputOver else { return }
+        isInputOver = true
+        deliverFilling()
+        stream.deliverEnd()
+    }
+
+    /// A block that is not full is kept, to be filled, until somebody waits for it.
+    private func deliverIfWanted() { if filling != nil, stream.notePartial() { deliverFilling() } }
+
+    private func deliverFilling() {
+        guard let block = filling.take(), block.count > 0 else { return }
+        stream.deliver(block)
+    }
+}

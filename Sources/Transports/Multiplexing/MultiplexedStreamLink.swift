@@ -1,0 +1,17 @@
+internal import NIOCore
+
+/// What wakes the handler of a multiplexed stream.
+final class MultiplexedStreamLink: ByteStreamCarrier {
+    /// The work of a stream, as an event in its channel's pipeline.
+    enum Request: Sendable { case work }
+
+    /// How many written bytes of one stream may wait, and how many may go to the peer before its program takes some.
+    static let windowByteCount = 512 << 10
+
+    let creditThreshold = 16 << 10
+    private let channel: any Channel
+
+    init(channel: any Channel) { self.channel = channel }
+
+    func enqueue(_ stream: BufferedByteStream) { channel.pipeline.fireUserInboundEventTriggered(Request.work) }
+}

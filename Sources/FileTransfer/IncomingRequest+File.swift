@@ -74,7 +74,9 @@ extension IncomingRequest {
                 return nil
             }
             group.addTask {
-                repeat { try await Task.sleep(for: Self.inquiryInterval) } while try await service.canContinue(with: peer)
+                repeat {
+                    try await Task.sleep(for: Self.inquiryInterval)
+                } while try await service.canContinue(with: peer)
                 return nil
             }
             return try await group.next() ?? nil

@@ -181,7 +181,7 @@ final class Replay {
         } else {
             do {
                 _ = try await client.request(.set, to: peer, payload: filled, timeout: .seconds(20))
-            } catch where kind == "checksum" {
+            } catch  where kind == "checksum" {
                 // A receiver that has ended the session, as Libervia does, may be gone by now.
             } catch {
                 throw Failure("\(kind) was answered with \(error)")

@@ -195,6 +195,7 @@ private struct OneStream: PeerConnection {
     func acceptStream() async throws -> (contentName: String, stream: any ByteStream) {
         throw ByteStreamError.closed("one only")
     }
+    func limitSending(to limit: RateLimit?) async {}
     func close(code: UInt64) async {}
     func waitUntilClosed() async throws {}
 }

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Jingle
 import NIOCore
 import NIOPosix
 import Synchronization

@@ -29,10 +29,10 @@ import Testing
         let lines = TextPlot([Self.ramp], unit: "Mbit/s", isUnicode: true).lines(columns: 43, height: 3)
         #expect(
             lines == [
-                "              100 ┤        ▁▃▃▃▃▃▃▃▃▃▃▃▃▃▃",
-                "direct udp up     ┤     ▂▄▆███████████████",
-                "                0 ┤ ▂▄▆███████████████████",
-                "                  └──────────1───────────2",
+                "              80 ┤       ▁▄▆██████████████",
+                "direct udp up    ┤    ▂▄▇█████████████████",
+                "               0 ┤ ▂▅▇████████████████████",
+                "                 └───────────1───────────2",
                 "              Mbit/s over seconds",
             ])
     }

@@ -129,7 +129,7 @@ struct BenchSession: Sendable {
                     try await link.run()
                     throw ByteStreamError.closed("the peer ended the stream")
                 }
-                if options == nil, connection.path.kind.hasStreams {
+                if options == nil, connection.carriesManyStreams {
                     group.addTask { try await acceptStreams(of: connection, link) }
                 }
                 group.addTask {
@@ -157,7 +157,7 @@ struct BenchSession: Sendable {
     private func lead(_ link: BenchLink, _ options: BenchOptions) async throws {
         let idle = try await pingIdlePath(link)
         var streamCount: UInt16 = 0
-        if link.connection.path.kind.hasStreams {
+        if link.connection.carriesManyStreams {
             streamCount = max(1, min(options.streamCount, BenchPhase.streamCountLimit))
             for _ in 0..<streamCount {
                 link.add(try await link.connection.openStream(contentName: content.name))
@@ -278,16 +278,6 @@ struct BenchSession: Sendable {
         }
         report(.ended(phase))
         return outcome
-    }
-}
-
-extension PathReport.Kind {
-    /// Whether any number of streams share a connection of that kind.
-    var hasStreams: Bool {
-        switch self {
-        case .direct, .relay: true
-        case .directTCP, .socks5, .inBand: false
-        }
     }
 }
 

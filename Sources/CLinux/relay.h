@@ -10,7 +10,8 @@
 // Binds a socket to the address of another so that packets that a TURN server relays come to the new one: Data
 // indications (RFC 8656, section 11.6) and ChannelData (section 12.4) whose content is not STUN, and whatever else does
 // not begin as STUN does. Answers of the server and the peer's checks still come to the old one. STUN in a packet is told
-// by its cookie, since the first bits of a QUIC packet may be any (RFC 9287). Returns -errno on failure.
+// by its cookie, since the first bits of a QUIC packet may be any (RFC 9287); what is too short for one, as no QUIC packet
+// is, comes to the old one too. Returns -errno on failure.
 static inline int relay_socket_open(int fd) {
     // The number it returns is the socket's in the order of binding; what is beyond the packet's end reads as the old one.
     static struct sock_filter program[] = {

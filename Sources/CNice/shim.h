@@ -4,6 +4,7 @@
 #pragma clang module import SwiftGlibc
 #endif
 #include <gio/gio.h>
+#include <linux/filter.h>
 #include <nice/agent.h>
 #include <nice/interfaces.h>
 #include <string.h>
@@ -94,6 +95,23 @@ static inline int cnice_duplicate_socket(
     }
     g_ptr_array_unref(sockets);
     return descriptor;
+}
+
+// Drops a peer's checks (Binding requests) that come to a UDP socket, or lets them in again.
+static inline void cnice_drop_checks(int descriptor) {
+    static struct sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 8), // after the UDP header
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x0001, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+    };
+    struct sock_fprog filter = {G_N_ELEMENTS(program), program};
+    setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
+}
+
+static inline void cnice_accept_checks(int descriptor) {
+    int none = 0;
+    setsockopt(descriptor, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof none);
 }
 
 // Calls back with the descriptor of every UDP socket of the agent.

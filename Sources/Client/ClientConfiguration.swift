@@ -15,11 +15,13 @@ public struct ClientConfiguration: Sendable {
     public var authorityFile: String?
     /// The features to advertise besides those of the core: those of the transports and applications in use.
     public var features: [String]
+    /// What the client says it is called.
+    public var clientName: String
 
     /// Creates a configuration.
     public init(
         account: JID, password: Password, resource: String? = nil, server: ServerEndpoint? = nil,
-        authorityFile: String? = nil, features: [String] = []
+        authorityFile: String? = nil, features: [String] = [], clientName: String = ServiceDiscoveryRegistry.clientName
     ) {
         self.account = account
         self.password = password
@@ -27,5 +29,6 @@ public struct ClientConfiguration: Sendable {
         self.server = server
         self.authorityFile = authorityFile
         self.features = features
+        self.clientName = clientName
     }
 }

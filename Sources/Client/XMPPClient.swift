@@ -80,7 +80,9 @@ public final class XMPPClient: StanzaChannel {
         self.channel = channel
         self.writer = writer
         self.log = log
-        registry = ServiceDiscoveryRegistry(features: configuration.features) { DigestAlgorithm.sha1.hash($0) }
+        registry = ServiceDiscoveryRegistry(
+            features: configuration.features, clientName: configuration.clientName
+        ) { DigestAlgorithm.sha1.hash($0) }
         state = Mutex(State(requests: IQTracker(address: address)))
         // Another client like this one need not be asked what it can do.
         state.withLock { $0.discovery.keep(registry.info, for: registry.capabilities) }

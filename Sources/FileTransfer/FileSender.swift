@@ -33,7 +33,7 @@ public struct FileSender: Sendable {
                 return try await send(source, as: file, to: target, record)
             } catch {
                 let loss = try record.loss(after: error)
-                guard await service.canContinue(with: loss.session.peer) else { throw loss.interruption() }
+                guard try await service.canContinue(with: loss.session.peer) else { throw loss.interruption() }
                 report(.pathLost(loss.why))
                 file.extensions = [FileContinuation(sid: loss.session.sid).element]
                 target = loss.session.peer

@@ -85,7 +85,7 @@ struct IncomingFile: Sendable {
                 // Without a digest nobody would notice that what is there belongs to another file.
                 let offset = file.range == nil || !expected.isAnnounced ? 0 : sink.offset
                 try sink.begin(at: offset)
-                try await accept(negotiation, from: offset)
+                try await accept(negotiation, abilities, from: offset)
                 group.addTask {
                     try await follow(negotiation)
                     return nil
@@ -100,15 +100,14 @@ struct IncomingFile: Sendable {
         }
     }
 
-    private func accept(_ negotiation: TransportNegotiation, from offset: UInt64) async throws {
-        var answer = file
-        answer.hashes = []
-        answer.range = offset > 0 ? FileDescription.Range(offset: offset) : nil
-        try await session.accept([
-            Content(
-                content.id, senders: .initiator, description: .fileTransfer(answer),
-                transport: await negotiation.localDescription())
-        ])
+    private func accept(
+        _ negotiation: TransportNegotiation, _ abilities: TransferService.PeerAbilities, from offset: UInt64
+    ) async throws {
+        var file = self.file
+        file.hashes = []
+        file.range = offset > 0 ? FileDescription.Range(offset: offset) : nil
+        let offered = Content(content.id, senders: .initiator, description: .fileTransfer(file))
+        try await session.accept([await service.answer(offered, abilities, negotiation)])
         negotiation.begin(session)
         report(.accepted(by: service.client.address))
     }

@@ -63,7 +63,7 @@ extension IncomingRequest {
         of loss: TransferRecord.Loss, among offers: AsyncStream<JingleHost.Offer>?,
         _ report: (TransferEvent) -> Void
     ) async throws -> JingleHost.Offer {
-        guard let offers, await service.canContinue(with: peer) else { throw loss.interruption() }
+        guard let offers, try await service.canContinue(with: peer) else { throw loss.interruption() }
         report(.pathLost(loss.why))
         let (service, peer) = (service, peer)
         let offer = try await withThrowingTaskGroup(of: JingleHost.Offer?.self) { group in
@@ -74,7 +74,9 @@ extension IncomingRequest {
                 return nil
             }
             group.addTask {
-                repeat { try await Task.sleep(for: Self.inquiryInterval) } while await service.canContinue(with: peer)
+                repeat {
+                    try await Task.sleep(for: Self.inquiryInterval)
+                } while try await service.canContinue(with: peer)
                 return nil
             }
             return try await group.next() ?? nil

@@ -144,8 +144,7 @@ public final class IncomingRequest: Sendable {
     func accept<Value: Sendable>(
         _ description: ContentDescription, knownTo command: String,
         _ body: (JingleSessionHandle, ContentID, TransportNegotiation, _ answer: () async throws -> Void) async throws
-            ->
-            Value
+            -> Value
     ) async throws -> Value {
         try await accept { offer, prepared in
             guard let content = offer.contents.first(where: { $0.description == description && $0.direction == .both }),
@@ -162,9 +161,7 @@ public final class IncomingRequest: Sendable {
                 defer { group.cancelAll() }
                 group.addTask { await negotiation.run() }
                 return try await body(offer.session, content.id, negotiation) {
-                    var answer = content
-                    answer.transport = await negotiation.localDescription()
-                    try await offer.session.accept([answer])
+                    try await offer.session.accept([await service.answer(content, abilities, negotiation)])
                 }
             }
         }

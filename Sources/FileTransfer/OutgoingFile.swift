@@ -14,6 +14,8 @@ struct OutgoingFile: Sendable {
     private static let confirmationTimeout = Duration.seconds(10)
     /// How long a client that is no sleigh may take to say that it has the file; some never do.
     private static let foreignConfirmationTimeout = Duration.seconds(120)
+    /// How often it is told how much has arrived.
+    private static let progressInterval = Duration.milliseconds(100)
 
     let service: TransferService
     let session: JingleSessionHandle
@@ -152,22 +154,35 @@ struct OutgoingFile: Sendable {
         let reading = try source.read(from: range.offset, byteCount: range.length, blocks: service.blocks)
         defer { reading.cancel() }
         let stream = try await connection.openStream(contentName: content.name)
-        var byteCount = Int64(range.offset)
-        while let block = try await reading.next() {
-            byteCount += Int64(block.count)
-            try await stream.write(block)
-            let arrived = byteCount - Int64(stream.unacknowledgedByteCount)
-            position.advance(to: max(arrived, Int64(range.offset)))
-            report(.progress(byteCount: position.byteCount, connection.path))
+        position.begin(at: Int64(range.offset))
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            defer { group.cancelAll() }
+            group.addTask {
+                while let block = try await reading.next() {
+                    try await stream.write(block)
+                    position.noteWritten(Int64(block.count))
+                }
+                position.finish()
+                do {
+                    try await stream.finish()
+                } catch  where error is ByteStreamError && !connection.path.isEndToEndEncrypted {
+                    // Whoever has as many bytes as were announced may close first; whether it has them, the session tells.
+                }
+            }
+            // On a slow path what is written and not acknowledged may be much of the file.
+            group.addTask {
+                while true {
+                    try await Task.sleep(for: Self.progressInterval)
+                    // A block that is being written may count among the latter alone.
+                    let arrived = position.writtenByteCount - Int64(stream.unacknowledgedByteCount)
+                    position.advance(to: max(arrived, position.byteCount))
+                    report(.progress(byteCount: position.byteCount, connection.path))
+                }
+            }
+            try await group.next()
         }
-        position.finish()
-        do {
-            try await stream.finish()
-        } catch  where error is ByteStreamError && !connection.path.isEndToEndEncrypted {
-            // Whoever has as many bytes as were announced may close first; whether it has them, the session tells.
-        }
-        position.advance(to: byteCount)
-        report(.progress(byteCount: byteCount, connection.path))
+        position.advance(to: position.writtenByteCount)
+        report(.progress(byteCount: position.byteCount, connection.path))
         return try await reading.digest()
     }
 

@@ -82,8 +82,10 @@ struct OutgoingSession: Sendable {
         _ body: (Offered) async throws -> Value
     ) async throws -> Value {
         let (description, senders) = abilities.takesOneWayStreams ? (.oneWayStream, .initiator) : (description, senders)
-        let offered = Content(
+        var offered = Content(
             content, senders: senders, description: description, transport: await negotiation.localDescription())
+        // Only of another sleigh is anything wanted but a file's confirmation.
+        if senders == .both { offered.limit = service.policy.limit }
         let session: JingleSessionHandle
         do {
             session = try await service.host.initiate([offered], sid: sid, to: device)
@@ -121,9 +123,11 @@ struct OutgoingSession: Sendable {
         }
         let service = service
         do {
-            return try await TransportNegotiation(offering: rungs, of: content) {
+            let negotiation = try await TransportNegotiation(offering: rungs, of: content) {
                 try service.check(device, $0, abilities)
             }
+            negotiation.limit(service.policy.limit)
+            return negotiation
         } catch {
             throw TransferError(error, peer: device)
         }

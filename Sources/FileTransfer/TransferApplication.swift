@@ -9,7 +9,7 @@ public enum TransferApplication: Sendable, Hashable, CaseIterable {
     case stream
     /// Any number of connections (Wire/Forward.md).
     case forward
-    /// A measurement of the path (Wire/Bench.md).
+    /// A measurement of the path (Wire/Jingle-Bench.md).
     case bench
 
     /// The namespaces by which peers know it, ours to advertise.

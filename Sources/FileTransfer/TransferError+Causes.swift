@@ -28,9 +28,11 @@ extension TransferError {
             case .securityError: self = .refusedAsInsecure(peer, reason?.text)
             case .unsupportedApplications, .unsupportedTransports, .incompatibleParameters:
                 self = .peerUnable(peer, reason?.text ?? "it cannot use what was offered")
-            case .failedTransport:
+            case .failedTransport where !isConnected:
                 self = .noPath((reason?.text ?? "the peer found none").split(separator: ";").map(\.trimmedAtStart))
             case .gone where !isConnected: self = .peerOffline(peer)
+            case .failedTransport:
+                self = .interrupted(byteCount: byteCount, reason?.text ?? "the peer lost the connection")
             case .connectivityError:
                 self = .pathLost(byteCount: byteCount, reason?.text ?? "the peer lost the connection")
             case .success, .gone, .timeout, .expired, .alternativeSession, nil:

@@ -6,6 +6,7 @@ import XMPP
 final class TransferPosition: Sendable {
     private struct State {
         var byteCount = Int64(0)
+        var writtenByteCount = Int64(0)
         var isConnected = false
         var isAllSent = false
         var waitingSince: ContinuousClock.Instant?
@@ -15,6 +16,8 @@ final class TransferPosition: Sendable {
 
     /// The bytes of the file that are with the receiver.
     var byteCount: Int64 { state.withLock { $0.byteCount } }
+    /// The bytes of the file that the carrier was given.
+    var writtenByteCount: Int64 { state.withLock { $0.writtenByteCount } }
     /// Whether there is a path, so that the bytes need the stream to the server no longer.
     var isConnected: Bool { state.withLock { $0.isConnected } }
     /// Whether the last byte has been handed to the carrier.
@@ -25,6 +28,11 @@ final class TransferPosition: Sendable {
 
     func startWaiting() { state.withLock { $0.waitingSince = .now } }
     func stopWaiting() { state.withLock { $0.waitingSince = nil } }
+    func noteWritten(_ byteCount: Int64) { state.withLock { $0.writtenByteCount += byteCount } }
+    /// Begins with what is with the receiver from before.
+    func begin(at byteCount: Int64) {
+        state.withLock { ($0.byteCount, $0.writtenByteCount) = (byteCount, byteCount) }
+    }
     func advance(to byteCount: Int64) { state.withLock { $0.byteCount = byteCount } }
     func connect() { state.withLock { $0.isConnected = true } }
     func finish() { state.withLock { $0.isAllSent = true } }

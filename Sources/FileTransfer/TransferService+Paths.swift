@@ -95,9 +95,24 @@ extension TransferService {
         prepared: ICEQUICTransport?
     ) async throws -> TransportNegotiation {
         let rungs = rungs(to: peer, abilities, role: .responder, content: content, for: application, prepared: prepared)
-        return try await TransportNegotiation(answering: remote, of: content, rungs: rungs) {
+        let negotiation = try await TransportNegotiation(answering: remote, of: content, rungs: rungs) {
             try check(peer, $0, abilities)
         }
+        negotiation.limit(policy.limit)
+        return negotiation
+    }
+
+    /// Our answer to a content that a peer offers: as it was offered, with the transport and the limit of this side.
+    ///
+    /// A client without ``BytestreamTLS`` is no sleigh, and is not asked for what it does not know.
+    func answer(
+        _ offered: Content, _ abilities: PeerAbilities, _ negotiation: TransportNegotiation
+    ) async -> Content {
+        negotiation.limitSending(forPeer: offered.limit)
+        var answer = offered
+        answer.transport = await negotiation.localDescription()
+        answer.limit = abilities.encryptsBytestreams ? policy.limit : nil
+        return answer
     }
 
     /// Where the server's proxies listen, if they may be used.
@@ -106,8 +121,11 @@ extension TransferService {
     }
 
     /// Whether a device is there, and can go on with a file whose path was lost.
-    func canContinue(with device: JID) async -> Bool {
+    ///
+    /// - Throws: `CancellationError`.
+    func canContinue(with device: JID) async throws -> Bool {
         let info = try? await client.discover(device, isFresh: true)
+        try Task.checkCancellation()
         return info?.has(FileContinuation.namespace) ?? false
     }
 

@@ -32,6 +32,7 @@ extension AgentCore {
             agent, stream, credentials.usernameFragment, credentials.password)
         guard isSet != 0 else { return }
         checking.hasCredentials = true
+        cnice_for_each_socket(agent, stream, cnice_accept_checks)
         let waiting = checking.waitingCandidates
         checking.waitingCandidates = []
         check(waiting)

@@ -56,6 +56,9 @@ extension AgentCore {
         // libnice has a numeric address on its list after two turns of the loop.
         if gathering.stunServer != nil, gathering.pendingNames == 0 { releaseRelays(afterTurns: 3) }
         cnice_for_each_socket(agent, stream, enlargeBuffers)
+        // libnice 0.1.21 gives a pair up, and forgets it, if the peer checks it before the peer's password is known and after
+        // the gathering has ended. The peer repeats its checks, and answers ours.
+        if !checking.hasCredentials { cnice_for_each_socket(agent, stream, cnice_drop_checks) }
         for server in names { lookUp(server) }
         loop.perform(after: Self.headStart) { [weak self] in self?.addSpareRelays() }
         loop.perform(after: configuration.gatheringLimit) { [weak self] in self?.finishGathering() }
@@ -94,7 +97,9 @@ extension AgentCore {
     }
 
     private func releaseRelays(afterTurns turnCount: Int = 0) {
-        guard turnCount == 0 else { return loop.perform { [weak self] in self?.releaseRelays(afterTurns: turnCount - 1) } }
+        guard turnCount == 0 else {
+            return loop.perform { [weak self] in self?.releaseRelays(afterTurns: turnCount - 1) }
+        }
         guard isOpen, let relays = gathering.heldRelays else { return }
         gathering.heldRelays = nil
         for (server, address) in relays { addRelay(server, at: address) }

@@ -1,4 +1,4 @@
-// Wire/Bench.md: a measurement as a Jingle application.
+// Wire/Jingle-Bench.md: a measurement as a Jingle application.
 public import XML
 
 /// A measurement of the path between two devices: what is measured is agreed on over the path itself.

@@ -1,4 +1,4 @@
-// Wire/Bench.md: what goes over the streams of a measurement.
+// Wire/Jingle-Bench.md: what goes over the streams of a measurement.
 
 /// A frame that is not filling: what the two sides of a measurement tell each other.
 public enum BenchFrame: Sendable, Hashable {

@@ -1,4 +1,4 @@
-// Wire/Bench.md: the frames of a stream.
+// Wire/Jingle-Bench.md: the frames of a stream.
 
 /// Reads the frames of one stream from pieces of any size.
 public struct BenchFrameParser: Sendable {

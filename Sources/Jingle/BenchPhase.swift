@@ -1,4 +1,4 @@
-// Wire/Bench.md: a phase, and what is told about it.
+// Wire/Jingle-Bench.md: a phase, and what is told about it.
 
 /// What the initiator asks for: filling in one direction, for a time.
 public struct BenchPhase: Sendable, Hashable {
@@ -10,8 +10,9 @@ public struct BenchPhase: Sendable, Hashable {
         case down
     }
 
-    /// The longest time that counts, and the longest before it, in milliseconds.
+    /// The longest time that counts, in milliseconds.
     public static let durationLimit: UInt32 = 600_000
+    /// The longest time before it, in milliseconds.
     public static let warmUpLimit: UInt32 = 10_000
     /// The most streams at once.
     public static let streamCountLimit: UInt16 = 64
@@ -94,13 +95,17 @@ public struct BenchAccount: Sendable, Hashable {
     public var processorMicroseconds: UInt64?
     /// The filling that was sent or received, in bytes.
     public var byteCount: UInt64?
-    /// By the sender: packets (QUIC) or segments (TCP) sent, declared lost, and sent again.
+    /// By the sender: packets (QUIC) or segments (TCP) sent.
     public var sentPacketCount: UInt64?
+    /// By the sender: those declared lost.
     public var lostPacketCount: UInt64?
+    /// By the sender: those sent again.
     public var repeatedPacketCount: UInt64?
-    /// By the sender: the carrier's own round trips once the path was warm, in microseconds.
+    /// By the sender: the shortest of the carrier's own round trips once the path was warm, in microseconds.
     public var leastRoundTrip: UInt64?
+    /// The one in the middle.
     public var medianRoundTrip: UInt64?
+    /// The longest.
     public var mostRoundTrip: UInt64?
 
     /// Knows nothing.

@@ -25,7 +25,7 @@ public enum ContentDescription: Sendable, Hashable {
     case forward
     /// A stream of bytes in one direction (Libervia's).
     case oneWayStream
-    /// A measurement of the path (Wire/Bench.md).
+    /// A measurement of the path (Wire/Jingle-Bench.md).
     case bench
     /// Any other application, or one that need not be understood, as received.
     case unknown(XMLElement)
@@ -129,6 +129,8 @@ public struct Content: Sendable, Hashable {
     public var transport: ContentTransport?
     /// A security precondition (XEP-0166 § 9), such as JET (XEP-0391); the session refuses contents with one.
     public var security: XMLElement?
+    /// The most that whoever wrote the element wants the other party to send for it (Wire/Limit.md).
+    public var limit: RateLimit?
     /// Child elements not known here.
     public var extensions: [XMLElement] = []
 
@@ -176,6 +178,9 @@ public struct Content: Sendable, Hashable {
             case "security":
                 guard security == nil else { throw .invalid("security") }
                 security = child
+            case "limit" where child.namespace == RateLimit.namespace:
+                guard limit == nil else { throw .invalid("limit") }
+                limit = try RateLimit(child)
             default:
                 guard extensions.count < JingleLimit.extensionCount else { throw .tooMany("content") }
                 extensions.append(child)
@@ -201,7 +206,7 @@ public struct Content: Sendable, Hashable {
             "content", namespace: Jingle.namespace, attributes: ["creator": id.creator.rawValue, "name": id.name])
         element["senders"] = senders?.rawValue
         if disposition != "session" { element["disposition"] = disposition }
-        for child in [description?.element, transport?.element, security] {
+        for child in [description?.element, transport?.element, security, limit?.element] {
             if let child { element.append(child) }
         }
         for child in extensions { element.append(child) }

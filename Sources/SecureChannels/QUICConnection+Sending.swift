@@ -35,6 +35,7 @@ extension QUICConnection {
         if sendable.count > 1 { sendableIndex = (sendableIndex + 1) % sendable.count }
 
         while batch.byteCount + packetLimit <= limit, segmentCount < Self.maximumSegmentCount {
+            if bucket != nil { isHeldBack = bucket?.allowance(at: now) == 0 }
             let packet = start + batch.byteCount
             let written = writePacket(conn, packet.assumingMemoryBound(to: UInt8.self), packetLimit, now)
             if written < 0 {
@@ -55,7 +56,21 @@ extension QUICConnection {
             if written < batch.segmentByteCount { break }
         }
         ngtcp2_conn_update_pkt_tx_time(conn, now)
+        noteHeldBack()
         return batch
+    }
+
+    /// Sends no more bytes of streams each second than that, all streams together; `nil` for as many as the path takes.
+    /// What goes beside them, such as acknowledgements, and what is sent again, does not count and is not held back.
+    package func limitSending(bytesPerSecond: UInt64?, now: UInt64) {
+        bucket = bytesPerSecond.map { TokenBucket(bytesPerSecond: $0, now: now) }
+        isHeldBack = false
+        heldBackUntil = .max
+    }
+
+    private func noteHeldBack() {
+        let isWaiting = isHeldBack && sendable.contains(where: \.hasPendingBytes)
+        heldBackUntil = isWaiting ? bucket?.wait() ?? .max : .max
     }
 
     private func writePacket(
@@ -72,6 +87,7 @@ extension QUICConnection {
                 conn, packet, capacity, &taken, isFinal ? 1 : 0, stream.id, vectors, count, now)
             if taken >= 0 {
                 stream.advance(taken)
+                bucket?.take(taken)
                 if isFinal, !stream.hasPendingBytes {
                     stream.endSent = true
                     stream.endSentAlone = taken == 0
@@ -99,7 +115,7 @@ extension QUICConnection {
             if !stream.hasPending || stream.isClosed {
                 stream.isSendable = false
                 sendable.remove(at: sendableIndex)
-            } else if stream.blockedGeneration == receiveGeneration {
+            } else if stream.blockedGeneration == receiveGeneration || isHeldBack && stream.hasPendingBytes {
                 sendableIndex += 1
             } else {
                 return stream

@@ -61,6 +61,11 @@ package final class QUICConnection {
     var receiveGeneration: UInt64 = 0
     var counters = QUICStatistics()
     var lostPacketCountOfClosedStreams: UInt64 = 0
+    /// Holds the bytes of streams back to the limit there is for them.
+    var bucket: TokenBucket?
+    /// Whether it holds them back now, and until when.
+    var isHeldBack = false
+    var heldBackUntil: UInt64 = .max
 
     /// Streams whose end is acknowledged unless another loss shows before the deadline.
     var uncertainEnds: [QUICStream] = []
@@ -158,7 +163,7 @@ package final class QUICConnection {
         switch state {
         case .waiting: startTime + options.handshakeTimeout.nanoseconds
         case .handshaking, .established:
-            min(conn.map { ngtcp2_conn_get_expiry($0) } ?? .max, uncertainEndsDeadline)
+            min(conn.map { ngtcp2_conn_get_expiry($0) } ?? .max, uncertainEndsDeadline, heldBackUntil)
         case .closing(let closing): min(closing.end, closing.due)
         case .finished: .max
         }

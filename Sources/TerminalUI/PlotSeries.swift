@@ -2,9 +2,11 @@
 public struct PlotSeries: Sendable, Hashable {
     /// A value that holds for a time.
     public struct Step: Sendable, Hashable {
-        /// When it begins and ends, in seconds.
+        /// When it begins, in seconds.
         public var start: Double
+        /// When it ends, in seconds.
         public var end: Double
+        /// The value meanwhile.
         public var value: Double
 
         /// Creates a step.
@@ -23,16 +25,13 @@ public struct PlotSeries: Sendable, Hashable {
     public var group: Int
     /// Whether it is drawn with dashes.
     public var isDashed: Bool
-    /// From when on the values count, in seconds.
-    public var countsFrom: Double
 
     /// Creates a series.
-    public init(name: String, steps: [Step], group: Int = 0, isDashed: Bool = false, countsFrom: Double = 0) {
+    public init(name: String, steps: [Step], group: Int = 0, isDashed: Bool = false) {
         self.name = name
         self.steps = steps
         self.group = group
         self.isDashed = isDashed
-        self.countsFrom = countsFrom
     }
 
     /// The highest value; 0 without any.

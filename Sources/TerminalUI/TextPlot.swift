@@ -25,7 +25,7 @@ public struct TextPlot: Sendable {
         let most = series.map(\.most).max() ?? 0
         let end = series.map(\.end).max() ?? 0
         guard most > 0, end > 0 else { return [] }
-        let scale = AxisScale(covering: most, markCount: 2)
+        let scale = AxisScale(covering: most, markCount: 5)
         let labels = series.map(\.name)
         let nameWidth = labels.map(displayWidth).max() ?? 0
         let top = scale.text(scale.end)
@@ -47,8 +47,9 @@ public struct TextPlot: Sendable {
         }
         let indentation = String(repeating: " ", count: nameWidth + 1)
         lines.append(
-            indentation + timeAxis(
-                end, width: width, label: "\(padded("0", columns: top.count, onTheLeft: true)) "))
+            indentation
+                + timeAxis(
+                    end, width: width, label: "\(padded("0", columns: top.count, onTheLeft: true)) "))
         return lines.map { line in
             var line = line
             while line.last == " " { line.removeLast() }

@@ -1,3 +1,4 @@
+internal import Jingle
 internal import XMPP
 
 /// A bytestream to one peer, for the one stream of one content.
@@ -40,6 +41,8 @@ final class InBandConnection: PeerConnection {
         let name = isEncrypted ? try await link.stream.readHeader(pool: link.pool) : contentName
         return (name, InBandStream(stream: link.stream, connection: self))
     }
+
+    func limitSending(to limit: RateLimit?) async { await link.limitSending(bytesPerSecond: limit?.bytesPerSecond) }
 
     /// A code other than 0 aborts the bytestream, which does not carry it.
     func close(code: UInt64) async {

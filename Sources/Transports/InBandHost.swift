@@ -10,31 +10,18 @@ public import XMPP
 public actor InBandHost {
     nonisolated let channel: any StanzaChannel
     private var links: [InBandLink.ID: InBandLink] = [:]
-    private var running: Task<Void, Never>?
+    private nonisolated let task = HostTask()
     private var isConnected = true
-    private nonisolated let jobs: AsyncStream<@Sendable () async -> Void>.Continuation
-    private let jobQueue: AsyncStream<@Sendable () async -> Void>
 
     /// Creates a host for a stream.
-    public init(channel: any StanzaChannel) {
-        self.channel = channel
-        (jobQueue, jobs) = AsyncStream.makeStream()
-    }
+    public init(channel: any StanzaChannel) { self.channel = channel }
 
     /// Begins to take requests. Call it once.
     public func start() {
-        precondition(running == nil, "a host is started once")
-        let requests = channel.requests(inNamespace: InBandBytestream.namespace)
-        let jobQueue = jobQueue
-        running = Task {
-            await withDiscardingTaskGroup { group in
-                group.addTask {
-                    for await request in requests { await self.take(request) }
-                    await self.disconnected()
-                }
-                for await job in jobQueue { group.addTask { await job() } }
-                group.cancelAll()
-            }
+        task.start(channel.requests(inNamespace: InBandBytestream.namespace)) {
+            await self.take($0)
+        } disconnected: {
+            await self.disconnected()
         }
     }
 
@@ -43,8 +30,7 @@ public actor InBandHost {
     public func stop() async {
         await endAll(.closed("the bytestream was closed here"), tellsPeer: true)
         for link in links.values { await link.close() }
-        jobs.finish()
-        await running?.value
+        await task.stop()
     }
 
     /// Adds a bytestream, and runs it until it is over; false when one of that name is open with the peer.
@@ -55,7 +41,7 @@ public actor InBandHost {
             return true
         }
         links[link.id] = link
-        jobs.yield {
+        task.perform {
             await link.run()
             await self.remove(link)
         }

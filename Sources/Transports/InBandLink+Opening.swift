@@ -19,6 +19,7 @@ extension InBandLink {
         try await wait(for: opened.stream, limits.opening, "the peer did not open the bytestream")
         guard case .open = phase else { throw failure }
         window = InBandWindow(blockSize: blockSize)
+        isPeerSleigh = security != nil
         do throws(TLSError) {
             let engine = try security.map { (security) throws(TLSError) in
                 try TLSPeerEngine(

@@ -27,12 +27,18 @@ actor InBandLink {
         /// The peer's `<open/>`, or the answer to ours.
         var opening = Duration.seconds(30)
         var handshake = Duration.seconds(30)
-        /// The acknowledgement of a block.
+        /// The acknowledgement of a block by a client that is no sleigh.
         var acknowledgement = Duration.seconds(60)
+        /// The same by a sleigh, which keeps it back while its reader pauses, and is asked meanwhile whether it is there.
+        var heldAcknowledgement = Duration.seconds(24 * 3600)
         /// The answer to `<close/>`: some clients give none.
         var closing = Duration.seconds(10)
-        /// After this time of silence the peer is asked whether it is still there.
+        /// After this time of silence a client that is no sleigh is asked whether it is still there; one that is known
+        /// to answer is asked sooner, also while blocks are under way.
         var silence = Duration.seconds(60)
+        var shortSilence = Duration.seconds(10)
+        /// A peer may take as long to answer.
+        var inquiry = Duration.seconds(30)
         /// What is said last.
         var farewell = Duration.seconds(3)
     }
@@ -55,7 +61,7 @@ actor InBandLink {
     }
 
     /// A request whose answer is awaited.
-    private struct Pending: Sendable {
+    struct Pending: Sendable {
         var answer: PendingAnswer
         /// The block it carries and how much of the stream is complete with it; `nil` for `<close/>`.
         var block: (ticket: InBandWindow.Ticket, completedByteCount: Int)?
@@ -77,39 +83,46 @@ actor InBandLink {
     nonisolated let stream: BufferedByteStream
     nonisolated let pool = BlockPool(blockByteCount: 32 * 1024, keep: 10)
     nonisolated let carrier = Carrier()
-    private nonisolated let roundTrips = Mutex<(shortest: Duration?, latest: Duration?)>((nil, nil))
+    nonisolated let roundTrips = Mutex<(shortest: Duration?, latest: Duration?)>((nil, nil))
     let channel: any StanzaChannel
     let limits: Limits
 
     var phase = Phase.negotiated
     var blockSize: UInt16
-    private var receiver: InBandReceiver
+    var receiver: InBandReceiver
     var window: InBandWindow
     var coder: InBandCoder?
-    private var lastHeard = ContinuousClock.now
+    var lastHeard = ContinuousClock.now
+    /// Whether the peer is a sleigh, which TLS shows.
+    var isPeerSleigh = false
 
     var early: [UInt8] = []
-    private var filling: Block?
+    var filling: Block?
     var unreadByteCount = 0
-    private var unanswered: [IQ] = []
-    private var isReceiveFinished = false
-    private var closeRequest: IQ?
+    var unanswered: [IQ] = []
+    var isReceiveFinished = false
+    var closeRequest: IQ?
 
-    private var spareBlocks: [Block] = []
-    private var sequence: UInt16 = 0
-    private var isEndRequested = false
-    private var isSendFinished = false
-    private var isCloseRequested = false
-    private var isCloseSent = false
-    private var tellsPeer = false
+    var spareBlocks: [Block] = []
+    var sequence: UInt16 = 0
+    var isEndRequested = false
+    var isSendFinished = false
+    var isCloseRequested = false
+    var isCloseSent = false
+    var tellsPeer = false
     private var isFinished = false
 
-    private let pending = AsyncStream.makeStream(of: Pending.self)
+    let pending = AsyncStream.makeStream(of: Pending.self)
+    /// Holds the bytes back to the limit there is for them, in nanoseconds since `bucketStart`.
+    var bucket: TokenBucket?
+    let bucketStart = ContinuousClock.now
+    let heldBack = AsyncStream.makeStream(
+        of: ContinuousClock.Instant.self, bufferingPolicy: .bufferingNewest(1))
     let opened = AsyncStream.makeStream(of: Void.self)
     let secured = AsyncStream.makeStream(of: Void.self)
     private let closing = AsyncStream.makeStream(of: Void.self)
     private let over = AsyncStream.makeStream(of: Void.self)
-    private let endedByPeer = AsyncStream.makeStream(of: Void.self)
+    let endedByPeer = AsyncStream.makeStream(of: Void.self)
     private var endWaiters: [CheckedContinuation<Void, Never>] = []
 
     /// Creates the link of a bytestream that is being negotiated.
@@ -139,6 +152,12 @@ actor InBandLink {
             group.addTask { await self.watch() }
             group.addTask { await self.limitClosing() }
             group.addTask { for await _ in self.carrier.signals { await self.work() } }
+            group.addTask {
+                for await due in self.heldBack.stream {
+                    guard (try? await Task.sleep(until: due)) != nil else { return }
+                    self.carrier.signal.yield()
+                }
+            }
             for await _ in over.stream {}
             group.cancelAll()
         }
@@ -191,233 +210,31 @@ actor InBandLink {
         opened.continuation.finish()
     }
 
-    // MARK: Receiving
+    // MARK: Silence
 
-    /// Takes a request of the peer's.
-    ///
-    /// - Parameter result: the answer, should it have to wait.
-    func receive(_ request: InBandBytestream, _ result: IQ) -> Response {
-        if case .over = phase { return .refused(InBandBytestream.unknown) }
-        lastHeard = .now
-        switch request {
-        case .open(_, let size, let stanza):
-            guard stanza == .iq else { return .refused(InBandBytestream.unwanted) }
-            guard size <= blockSize else { return .refused(InBandBytestream.tooLarge) }
-            // Both sides may open it at once.
-            blockSize = size
-            noteOpen()
-            return .result
-        case .data(_, let sequence, let bytes):
-            // The answer to our `<open/>` may come by another way to here.
-            noteOpen()
-            do throws(StanzaError) {
-                try receiver.receive(sequence: sequence, byteCount: bytes.count)
-            } catch {
-                end(.closed("the peer sent a block that does not follow"), tellsPeer: true)
-                return .refused(error)
-            }
-            take(bytes)
-            guard unreadByteCount > Self.unreadLimit else { return .result }
-            guard unreadByteCount <= Self.unreadLimit + Self.excessLimit, unanswered.count < Self.unansweredLimit
-            else {
-                end(.closed("the peer sends faster than it may"), tellsPeer: true)
-                return .refused(StanzaError(.resourceConstraint, kind: .wait))
-            }
-            unanswered.append(result)
-            return .later
-        case .close:
-            guard closeRequest == nil else { return .refused(InBandBytestream.unknown) }
-            closeRequest = result
-            if case .negotiated = phase { end(.closed("the peer closed the bytestream"), tellsPeer: false) }
-            carrier.signal.yield()
-            return .later
-        }
-    }
-
-    func take(_ bytes: [UInt8]) {
-        guard let coder else {
-            early += bytes
-            unreadByteCount += bytes.count
-            return
-        }
-        do throws(TLSError) {
-            try coder.receive(bytes) { append($0) }
-            if coder.isPeerEnded, !isReceiveFinished { finishReceiving() }
-            if coder.isReady { secured.continuation.finish() }
-        } catch {
-            end(ByteStreamError(error), tellsPeer: true)
-        }
-        if let filling, filling.count > 0, stream.notePartial() { deliverFilling() }
-        carrier.signal.yield()
-    }
-
-    private func append(_ bytes: UnsafeRawBufferPointer) {
-        unreadByteCount += bytes.count
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let block = filling ?? pool.take()
-            filling = block
-            let part = UnsafeRawBufferPointer(rebasing: rest.prefix(block.capacity - block.count))
-            UnsafeMutableRawBufferPointer(rebasing: block.storage[block.count...]).copyMemory(from: part)
-            block.count += part.count
-            rest = rest.dropFirst(part.count)
-            if block.count == block.capacity { deliverFilling() }
-        }
-    }
-
-    private func deliverFilling() {
-        guard let block = filling, block.count > 0 else { return }
-        filling = nil
-        stream.deliver(block)
-    }
-
-    private func finishReceiving() {
-        deliverFilling()
-        isReceiveFinished = true
-        stream.deliverEnd()
-        endedByPeer.continuation.finish()
-    }
-
-    // MARK: Sending
-
-    /// Does what the stream and the peer have asked for.
-    private func work() async {
-        if case .over = phase { return }
-        let work = stream.takeWork(&spareBlocks)
-        if work.resetCode != nil { return end(.closed("the bytestream was closed here"), tellsPeer: true) }
-        unreadByteCount -= work.creditByteCount
-        if let filling, filling.count > 0, stream.notePartial() { deliverFilling() }
-        if work.endsNow { isEndRequested = true }
-        coder?.append(work.blocks)
-        if coder != nil, isEndRequested || isCloseRequested { coder?.end() }
-        while !unanswered.isEmpty, unreadByteCount <= Self.unreadLimit {
-            let answer = unanswered.removeFirst()
-            try? await channel.send(answer.element)
-        }
-        do {
-            try await sendBlocks()
-            try await settle()
-        } catch {
-            end(ByteStreamError(inBand: error), tellsPeer: !(error is StanzaChannelError))
-        }
-    }
-
-    private func sendBlocks() async throws {
-        while case .open = phase, case let maximum = window.nextBlockByteCount, maximum > 0,
-            let payload = try coder?.next(maximum: maximum)
-        {
-            let ticket = window.send(
-                byteCount: payload.bytes.count, hasMore: coder?.hasOutput ?? false, at: .now)
-            let answer = try await send(payload.bytes)
-            pending.continuation.yield(Pending(answer: answer, block: (ticket, payload.completedByteCount)))
-        }
-    }
-
-    private func send(_ bytes: [UInt8]) async throws -> PendingAnswer {
-        let block = InBandBytestream.data(sid: id.sid, sequence: sequence, bytes: bytes)
-        sequence &+= 1
-        return try await channel.sendRequest(
-            .set, to: id.peer, payload: block.element, timeout: limits.acknowledgement)
-    }
-
-    /// Ends a direction, or the bytestream, once everything is acknowledged.
-    private func settle() async throws {
-        guard case .open = phase, let coder else { return }
-        if closeRequest != nil, !coder.isReady {
-            return end(.closed("the peer closed the bytestream"), tellsPeer: false)
-        }
-        guard window.byteCount == 0, !coder.hasOutput else { return }
-        if coder.hasEnds, isEndRequested || isCloseRequested { finishSending() }
-        if closeRequest != nil {
-            if !coder.hasEnds {
-                finishReceiving()
-                if isEndRequested { finishSending() }
-            }
-            return end(
-                .closed(isReceiveFinished ? "the peer closed the bytestream" : "the connection was cut off"),
-                tellsPeer: false)
-        }
-        let isOver = isCloseRequested || isEndRequested && (!coder.hasEnds || isReceiveFinished)
-        guard isOver, !isCloseSent else { return }
-        isCloseSent = true
-        let answer = try await channel.sendRequest(
-            .set, to: id.peer, payload: InBandBytestream.close(sid: id.sid).element, timeout: limits.closing)
-        pending.continuation.yield(Pending(answer: answer))
-    }
-
-    private func finishSending() {
-        guard !isSendFinished else { return }
-        isSendFinished = true
-        stream.acknowledge(byteCount: 0, isFinished: true)
-    }
-
-    /// What the peer is still told: why TLS has failed, the end, and answers to what is open.
-    private func sayFarewell() async {
-        if tellsPeer {
-            tellsPeer = false
-            if let alert = coder?.alert(maximum: Int(blockSize)) { _ = try? await send(alert) }
-            isCloseSent = true
-            _ = try? await channel.sendRequest(
-                .set, to: id.peer, payload: InBandBytestream.close(sid: id.sid).element, timeout: limits.closing)
-        }
-        for answer in unanswered {
-            try? await channel.send(
-                IQ(to: answer.to, id: answer.id, content: .error(InBandBytestream.unknown)).element)
-        }
-        unanswered = []
-        if let closeRequest { try? await channel.send(closeRequest.element) }
-        closeRequest = nil
-    }
-
-    // MARK: Answers
-
-    private func takeAnswers() async {
-        for await pending in pending.stream {
-            do {
-                _ = try await pending.answer.payload
-            } catch  where pending.block != nil {
-                return end(ByteStreamError(inBand: error), tellsPeer: true)
-            } catch {
-                // A bytestream whose `<close/>` is refused or not answered is closed all the same.
-            }
-            if let (ticket, completedByteCount) = pending.block {
-                acknowledged(ticket, completedByteCount)
-            } else {
-                closed()
-            }
-        }
-    }
-
-    private func acknowledged(_ ticket: InBandWindow.Ticket, _ completedByteCount: Int) {
-        lastHeard = .now
-        window.acknowledge(ticket, at: lastHeard)
-        roundTrips.withLock { $0 = (window.roundTripTime, window.latestRoundTripTime) }
-        stream.acknowledge(byteCount: completedByteCount, isFinished: false)
-        carrier.signal.yield()
-    }
-
-    /// Our `<close/>` was answered.
-    private func closed() {
-        guard case .open = phase else { return }
-        if isEndRequested { finishSending() }
-        if coder?.hasEnds == false { finishReceiving() }
-        end(.closed("the bytestream was closed here"), tellsPeer: false)
-    }
-
-    /// Asks a peer that sends nothing whether it is there. Blocks that are under way have a limit of their own.
+    /// Asks a peer that sends nothing whether it is there. Where a sleigh's acknowledgement may be held back for long, it
+    /// is asked too; that of another client has a limit of its own.
     private func watch() async {
         var looked = ContinuousClock.now
         while true {
-            do { try await Task.sleep(until: max(looked, lastHeard) + limits.silence) } catch { return }
+            do { try await Task.sleep(until: max(looked, lastHeard) + silence) } catch { return }
             looked = .now
-            guard case .open = phase, window.byteCount == 0, lastHeard + limits.silence <= looked else { continue }
+            guard case .open = phase, isPeerSleigh || window.byteCount == 0, lastHeard + silence <= looked else {
+                continue
+            }
             do {
-                try await channel.request(.get, to: id.peer, payload: Ping.request, timeout: limits.silence)
+                try await channel.request(.get, to: id.peer, payload: Ping.request, timeout: limits.inquiry)
             } catch {
                 let error = ByteStreamError(inBand: error)
                 if case .pathLost = error { return end(error, tellsPeer: false) }
             }
         }
+    }
+
+    private var silence: Duration {
+        // What the peer is shows when the bytestream is established.
+        if coder != nil, !isPeerSleigh { return limits.silence }
+        return min(limits.silence, limits.shortSilence)
     }
 
     private func limitClosing() async {

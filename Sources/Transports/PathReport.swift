@@ -29,6 +29,8 @@ public struct PathReport: Sendable, Hashable, CustomStringConvertible {
     public var roundTripTime: Duration?
     /// Why better paths were not taken, one sentence each.
     public var reasons: [String]
+    /// How fast each side may send on it.
+    public var limits = RateLimits()
 
     /// Creates a report.
     public init(

@@ -1,3 +1,5 @@
+public import Jingle
+
 /// A connection to one authenticated peer, with streams, whatever carries it.
 public protocol PeerConnection: Sendable {
     /// The path it takes now.
@@ -18,6 +20,10 @@ public protocol PeerConnection: Sendable {
     ///
     /// - Throws: `ByteStreamError`, `CancellationError`.
     func acceptStream() async throws -> (contentName: String, stream: any ByteStream)
+
+    /// Sends no faster than that from now on, all streams together; `nil` for as fast as the path allows. It is the carrier
+    /// that changes its pace; what keeps the path alive is not held back.
+    func limitSending(to limit: RateLimit?) async
 
     /// Ends the connection, and returns when the peer has been told or has had the time to learn it.
     ///

@@ -67,6 +67,10 @@ public final class QUICChannel: Sendable {
         return (accepted.contentName, accepted.stream)
     }
 
+    /// Sends no more than so many bytes each second on all streams together, from what is written next; `nil` for as many
+    /// as the path takes. The pace changes, not what may be written.
+    public func limitSending(bytesPerSecond: UInt64?) { core.requestLimit(bytesPerSecond: bytesPerSecond) }
+
     /// Ends the connection and returns when the peer has been told, in three probe time-outs at most. What was
     /// received before can still be read.
     public func close(code: UInt64 = 0, reason: String = "") async {

@@ -23,6 +23,8 @@ final class QUICChannelCore: ByteStreamCarrier {
         var dirty: [BufferedByteStream] = []
         var openings: [Opening] = []
         var close: (code: UInt64, reason: String)?
+        /// The new limit in bytes a second; the inner `nil` is for none.
+        var limit: UInt64??
     }
 
     private struct State {
@@ -41,7 +43,8 @@ final class QUICChannelCore: ByteStreamCarrier {
         var statistics = QUICStatistics()
 
         var hasNoRequests: Bool {
-            requests.dirty.isEmpty && requests.openings.isEmpty && requests.close == nil && cancelledOpenings.isEmpty
+            requests.dirty.isEmpty && requests.openings.isEmpty && requests.close == nil && requests.limit == nil
+                && cancelledOpenings.isEmpty
         }
     }
 
@@ -81,6 +84,9 @@ final class QUICChannelCore: ByteStreamCarrier {
     func requestClose(code: UInt64, reason: String) {
         request { if $0.close == nil { $0.close = (code, reason) } }
     }
+
+    /// Limits what all streams together send.
+    func requestLimit(bytesPerSecond: UInt64?) { request { $0.limit = .some(bytesPerSecond) } }
 
     /// Closes on behalf of a user who has gone away.
     func abandon() {

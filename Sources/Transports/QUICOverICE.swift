@@ -1,4 +1,5 @@
 internal import ICE
+internal import Jingle
 internal import SecureChannels
 internal import Synchronization
 
@@ -46,6 +47,8 @@ struct QUICOverICE: PeerConnection {
         let (name, stream) = try await channel.acceptStream()
         return (name, stream)
     }
+
+    func limitSending(to limit: RateLimit?) async { channel.limitSending(bytesPerSecond: limit?.bytesPerSecond) }
 
     func close(code: UInt64) async { await channel.close(code: code) }
 

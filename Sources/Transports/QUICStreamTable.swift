@@ -53,6 +53,7 @@ final class QUICStreamTable: QUICConnectionDelegate {
     /// Does what tasks have asked for since the last round.
     func handleRequests() {
         guard let requests = core.takeRequests() else { return }
+        if let limit = requests.limit { engine.limitSending(bytesPerSecond: limit, now: now) }
         openings.append(contentsOf: requests.openings)
         let cancelled = core.takeCancelledOpenings()
         if !cancelled.isEmpty {

@@ -1,4 +1,5 @@
 internal import Glibc
+package import Jingle
 internal import NIOCore
 internal import SecureChannels
 internal import Synchronization
@@ -57,6 +58,10 @@ package final class TCPConnection: PeerConnection {
         }
         let name = try await stream.readHeader(pool: setup.pool)
         return (name, TCPStream(stream: stream, link: link, connection: self))
+    }
+
+    package func limitSending(to limit: RateLimit?) async {
+        link.request(.limit(bytesPerSecond: limit?.bytesPerSecond))
     }
 
     /// A code other than 0 aborts the connection; TCP does not carry it.

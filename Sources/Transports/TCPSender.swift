@@ -23,10 +23,16 @@ final class TCPSender {
     private let stream: BufferedByteStream
     private let link: TCPLink
     private let context: ChannelHandlerContext
+    private let onDue: () -> Void
     private let onEnd: () -> Void
 
     private var blocks: [Block] = []
     private var blockIndex = 0
+    /// How much of the first block is written.
+    private var blockOffset = 0
+    /// Holds the bytes back to the limit there is for them.
+    private var bucket: TokenBucket?
+    private var bucketTimer: Scheduled<Void>?
     private var spareBlocks: [Block] = []
     private var spareBuffers: [ByteBuffer] = []
     private var pendingWriteCount = 0
@@ -38,15 +44,18 @@ final class TCPSender {
 
     /// Prepares the direction.
     ///
-    /// - Parameter onEnd: is called once the peer's TCP has everything, and FIN is sent.
+    /// - Parameters:
+    ///   - onDue: is called when it is time for ``pump()`` again, after a limit has held bytes back.
+    ///   - onEnd: is called once the peer's TCP has everything, and FIN is sent.
     init(
         codec: TCPCodec, stream: BufferedByteStream, link: TCPLink, context: ChannelHandlerContext,
-        onEnd: @escaping () -> Void
+        onDue: @escaping () -> Void, onEnd: @escaping () -> Void
     ) {
         self.codec = codec
         self.stream = stream
         self.link = link
         self.context = context
+        self.onDue = onDue
         self.onEnd = onEnd
     }
 
@@ -73,17 +82,24 @@ final class TCPSender {
     /// Ends our direction after what was written.
     func requestEnd() { if end == .open { end = .requested } }
 
-    /// Writes as long as the socket takes it.
+    /// Sends no more bytes of the stream each second than that, from now on.
+    func limit(bytesPerSecond: UInt64?) {
+        bucketTimer?.cancel()
+        bucketTimer = nil
+        bucket = bytesPerSecond.map { TokenBucket(bytesPerSecond: $0, now: NIODeadline.now().uptimeNanoseconds) }
+    }
+
+    /// Writes as long as the socket takes it, and the limit permits.
     func pump() throws(TLSError) {
         // A write may finish at once, and then this is called from within itself.
         guard !isPumping else { return }
         isPumping = true
         defer { isPumping = false }
-        while !isStopped, let block = nextBlock() {
-            var buffer = spareBuffers.popLast() ?? context.channel.allocator.buffer(capacity: block.count)
+        while !isStopped, let (block, range) = nextPiece() {
+            var buffer = spareBuffers.popLast() ?? context.channel.allocator.buffer(capacity: range.count)
             buffer.clear()
-            try codec.encode(block.bytes, into: &buffer)
-            write(buffer, of: block.count)
+            try codec.encode(UnsafeRawBufferPointer(rebasing: block.bytes[range]), into: &buffer)
+            write(buffer, of: range.count)
         }
         guard !isStopped, end == .requested, blockIndex == blocks.count else { return }
         end = .sent
@@ -100,6 +116,9 @@ final class TCPSender {
         if buffer.readableBytes > 0 { write(buffer, of: 0) }
     }
 
+    /// Whether bytes were written since the kernel was asked.
+    var hasUnsampledBytes: Bool { unsampledByteCount > 0 }
+
     /// Asks the kernel how much of what it was given is not acknowledged.
     func sample() {
         unsampledByteCount = 0
@@ -110,13 +129,31 @@ final class TCPSender {
     func stop() {
         isStopped = true
         acknowledgementTimer?.cancel()
+        bucketTimer?.cancel()
         blocks = []
         blockIndex = 0
     }
 
-    private func nextBlock() -> Block? {
+    /// What is written next: a block, or as much of it as the limit permits.
+    private func nextPiece() -> (Block, Range<Int>)? {
         guard blockIndex < blocks.count, context.channel.isWritable else { return nil }
         let block = blocks[blockIndex]
+        var range = blockOffset..<block.count
+        if let allowance = bucket?.allowance(at: NIODeadline.now().uptimeNanoseconds) {
+            guard allowance > 0 else {
+                waitForBucket()
+                return nil
+            }
+            range = range.prefix(allowance)
+            bucket?.take(range.count)
+        }
+        blockOffset = range.upperBound
+        if blockOffset == block.count { dropBlock() }
+        return (block, range)
+    }
+
+    private func dropBlock() {
+        blockOffset = 0
         blockIndex += 1
         if blockIndex == blocks.count {
             blocks.removeAll(keepingCapacity: true)
@@ -125,7 +162,15 @@ final class TCPSender {
             blocks.removeFirst(blockIndex)
             blockIndex = 0
         }
-        return block
+    }
+
+    private func waitForBucket() {
+        guard bucketTimer == nil, let due = bucket?.wait() else { return }
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        bucketTimer = context.eventLoop.scheduleTask(deadline: .uptimeNanoseconds(due)) {
+            bound.value.bucketTimer = nil
+            bound.value.onDue()
+        }
     }
 
     /// Writes memory that has been written from before, and keeps it for the next: fresh pages cost more than a copy.

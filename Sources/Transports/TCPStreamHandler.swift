@@ -14,6 +14,8 @@ package final class TCPStreamHandler: ChannelDuplexHandler {
     enum Request: Sendable {
         /// The stream has work.
         case work
+        /// Send no faster than that; `nil` for as fast as the socket takes it.
+        case limit(bytesPerSecond: UInt64?)
         /// End our direction after what was written, then the connection.
         case close
     }
@@ -24,7 +26,7 @@ package final class TCPStreamHandler: ChannelDuplexHandler {
     private static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 256 << 10, high: 512 << 10)
     /// How long the end of a connection may wait for the peer to take what was written.
     private static let closingLimit = Duration.seconds(1)
-    /// How often to look at the connection: while bytes wait for their acknowledgement, and else.
+    /// How often to look at the connection: while bytes are sent or wait for their acknowledgement, and else.
     private static let inspectionIntervals = (Duration.milliseconds(100), Duration.seconds(1))
 
     /// An open connection.
@@ -108,6 +110,10 @@ package final class TCPStreamHandler: ChannelDuplexHandler {
             case .over: break
             }
         case Request.work: if case .open(let open) = phase { work(open, context) }
+        case Request.limit(let bytesPerSecond):
+            guard case .open(let open) = phase else { return }
+            open.sender.limit(bytesPerSecond: bytesPerSecond)
+            pump(open, context)
         case Request.close: close(context)
         default: context.fireUserInboundEventTriggered(event)
         }
@@ -172,6 +178,8 @@ package final class TCPStreamHandler: ChannelDuplexHandler {
             minimumRoundTripTime: TCPSocket(context).state?.minimumRoundTripTime ?? .seconds(Int64.max))
         let stream = BufferedByteStream(id: 0, carrier: link, highWater: TCPLink.highWater)
         let sender = TCPSender(codec: codec, stream: stream, link: link, context: context) { [unowned self] in
+            if case .open(let open) = phase { pump(open, context) }
+        } onEnd: { [unowned self] in
             closeIfOver(context)
         }
         let receiver = TCPReceiver(codec: codec, stream: stream, pool: setup.pool)
@@ -198,8 +206,10 @@ package final class TCPStreamHandler: ChannelDuplexHandler {
                 return end(context, ByteStreamError.pathLost("nothing was heard from the peer"))
             }
         }
+        // Where little is sent at a time all may be acknowledged whenever one looks.
+        let isSending = open.sender.hasUnsampledBytes
         open.sender.sample()
-        let isWaiting = open.link.unacknowledgedByteCount > 0
+        let isWaiting = isSending || open.link.unacknowledgedByteCount > 0
         set(.inspection, after: isWaiting ? Self.inspectionIntervals.0 : Self.inspectionIntervals.1, context) {
             $0.inspect($1)
         }

@@ -34,7 +34,7 @@ public final class TransportNegotiation: Sendable {
     let role: JingleRole
     let content: ContentID
     let rungs: [TransportRung]
-    private let check: Check
+    let check: Check
     let limits: Limits
     let signals = Mailbox<Signal>(limit: signalLimit)
     let jobs = AsyncStream.makeStream(of: Job.self)
@@ -62,6 +62,7 @@ public final class TransportNegotiation: Sendable {
         var early: [ContentTransport] = []
         var fingerprint: Fingerprint?
         var reasons: [String] = []
+        var limits = RateLimits()
         var untried: [TransportRung]
         var replacementCount = 0
         var isConnected = false
@@ -193,10 +194,12 @@ public final class TransportNegotiation: Sendable {
     public func take(_ event: JingleEvent) async throws(TransportFailure) {
         switch event {
         case .accepted(let contents):
-            guard let answer = contents.first(where: { $0.id == content })?.transport else {
+            let answer = contents.first { $0.id == content }
+            guard let transport = answer?.transport else {
                 throw .unusableDescription("no transport for the content")
             }
-            try receive(answer)
+            limitSending(forPeer: answer?.limit)
+            try receive(transport)
         case .transportInfo(content, let info):
             // What is said about a path that is there already, or in use, does no harm.
             guard !state.withLock({ $0.isConnected }) else { break }
@@ -220,7 +223,7 @@ public final class TransportNegotiation: Sendable {
     /// - Throws: `TransportFailure`, `CancellationError`, what the check throws.
     public func connect() async throws -> any PeerConnection {
         try await establish { method, reasons in
-            EstablishedConnection(base: try await method.connect(), earlierReasons: reasons)
+            await self.established(try await method.connect(), reasons)
         }
     }
 
@@ -230,9 +233,22 @@ public final class TransportNegotiation: Sendable {
     public func acceptStream() async throws -> AcceptedStream {
         try await establish { method, reasons in
             let (connection, name, stream) = try await method.acceptStream()
-            return (EstablishedConnection(base: connection, earlierReasons: reasons), name, stream)
+            let established = await self.established(connection, reasons)
+            return (established, name, established.paced(stream))
         }
     }
+
+    private func established(_ connection: any PeerConnection, _ reasons: [String]) async -> EstablishedConnection {
+        await EstablishedConnection(
+            connection, earlierReasons: reasons, limits: state.withLock { $0.limits })
+    }
+
+    /// Limits what this side sends and takes on the connection, from when it is there.
+    public func limit(_ limit: RateLimit?) { state.withLock { $0.limits = RateLimits(limit) } }
+
+    /// Takes the limit that the peer asks for in its offer or answer; the smaller counts. From an answer that
+    /// ``take(_:)`` gets this is done.
+    public func limitSending(forPeer limit: RateLimit?) { state.withLock { $0.limits.limitSending(forPeer: limit) } }
 
     /// Answers what the peer proposes before it has accepted the session, until cancelled.
     ///
@@ -258,71 +274,7 @@ public final class TransportNegotiation: Sendable {
         jobs.continuation.finish()
     }
 
-    // MARK: One method after the other
-
-    private enum Turn<Value: Sendable>: Sendable {
-        case done(Result<Value, any Error>)
-        case offered(ContentTransport)
-    }
-
-    private func establish<Value: Sendable>(
-        _ attempt: @escaping @Sendable (any TransportMethod, [String]) async throws -> Value
-    ) async throws -> Value {
-        while true {
-            let (current, reasons) = state.withLock { ($0.method, $0.reasons) }
-            guard let current else { throw TransportFailure.noPath(reasons) }
-            switch try await turn(current, { try await attempt(current, reasons) }) {
-            case .done(.success(let value)):
-                state.withLock { $0.isConnected = true }
-                return value
-            case .done(.failure(let error)):
-                note(try Self.reasons(of: error))
-                current.close()
-                try await fallBack()
-            case .offered(let transport):
-                let obstacles = await current.obstacles()
-                note(obstacles.isEmpty ? ["the peer gave \(name(of: state.withLock { $0.namespace })) up"] : obstacles)
-                current.close()
-                try await answer(transport)
-            }
-        }
-    }
-
-    /// Tries a method until it connects or fails, or the peer proposes another.
-    private func turn<Value: Sendable>(
-        _ method: any TransportMethod, _ attempt: @escaping @Sendable () async throws -> Value
-    ) async throws -> Turn<Value> {
-        try await withThrowingTaskGroup(of: Turn<Value>.self) { group in
-            defer { group.cancelAll() }
-            group.addTask {
-                do {
-                    try self.authenticate(method)
-                    return .done(.success(try await attempt()))
-                } catch {
-                    return .done(.failure(error))
-                }
-            }
-            group.addTask {
-                while true {
-                    // Answers to proposals that were given up are of no use any more.
-                    if case .offered(let transport) = try await self.signals.next() { return .offered(transport) }
-                }
-            }
-            guard let turn = try await group.next() else { throw CancellationError() }
-            // What was proposed in this very moment must not be lost.
-            group.cancelAll()
-            if case .offered(let transport)?? = try? await group.next() { signals.putBack(.offered(transport)) }
-            try Task.checkCancellation()
-            return turn
-        }
-    }
-
-    /// Makes sure that the peer is to be talked to. Whoever has signalled a certificate once keeps to it in this session.
-    private func authenticate(_ method: any TransportMethod) throws {
-        let known = state.withLock { $0.fingerprint }
-        guard known == nil || known == method.peerFingerprint else { throw TransportFailure.peerNotAuthenticated }
-        try check(method.peerFingerprint)
-    }
+    // MARK: What the steps share
 
     private func method(for info: ContentTransport) -> (any TransportMethod)? {
         state.withLock { state in
@@ -341,7 +293,7 @@ public final class TransportNegotiation: Sendable {
 
     func note(_ reasons: [String]) { state.withLock { $0.reasons += reasons } }
 
-    private func name(of namespace: String) -> String {
+    func name(of namespace: String) -> String {
         rungs.first { $0.namespace == namespace }?.name ?? namespace
     }
 

@@ -90,6 +90,20 @@ private struct ConsoleLogHandler: LogHandler {
     }
 }
 
+extension RateLimits {
+    /// What is in force, as sentences.
+    ///
+    /// - Parameter direction: which way the bytes go.
+    func sentences(_ direction: TransferProgress.Direction) -> [String] {
+        let sending = direction == .in ? nil : sending
+        let receiving = direction == .out ? nil : receiving
+        return [
+            sending.map { "Sending at most \($0.text)\(isSendingForPeer ? ", as the other side asks" : "")." },
+            receiving.map { "Receiving at most \($0.text)." },
+        ].compactMap { $0 }
+    }
+}
+
 extension PathReport {
     /// Both ends, as the rest of a sentence; nothing when it has none of its own.
     var ends: String {

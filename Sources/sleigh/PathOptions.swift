@@ -1,8 +1,9 @@
 import ArgumentParser
 import FileTransfer
+import Jingle
 import Transports
 
-/// The options that say which paths a transfer may take.
+/// The options that say which paths a transfer may take, and how fast.
 struct PathOptions: ParsableArguments {
     /// A name for paths on the command line.
     enum Path: String, CaseIterable, ExpressibleByArgument {
@@ -35,6 +36,14 @@ struct PathOptions: ParsableArguments {
     @Flag(help: "Refuse paths on which others could read the file; only clients other than sleigh have them.")
     var requireE2e = false
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            Send no faster than this, and let the other side send no faster: bytes a second, such as 500k, 20M (20 000 000) \
+            or 1.5Mi (1 572 864), or bits, such as 160Mbit. Default: as fast as the path allows.
+            """, valueName: "rate"), transform: RateLimit.reading)
+    var limit: RateLimit?
+
     func validate() throws {
         if relayOnly, !path.isEmpty, !allowed.isSubset(of: .hiding) {
             throw ValidationError("--relay-only hides this host's addresses, which that --path would show.")
@@ -52,6 +61,7 @@ struct PathOptions: ParsableArguments {
         var policy = TransferPolicy()
         policy.allowedPaths = allowed
         policy.requiresEncryption = requireE2e
+        policy.limit = limit
         return policy
     }
 }

@@ -149,6 +149,7 @@ extension Console {
                     """)
             }
             for reason in path.reasons { detail("  Not a better path: \(printable(reason)).") }
+            for sentence in path.limits.sentences(.both) { detail(sentence) }
         case .pathLost, .resumed, .progress, .verifying: break
         }
     }

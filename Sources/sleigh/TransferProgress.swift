@@ -40,6 +40,7 @@ final class TransferProgress: Sendable {
                     "Not end-to-end encrypted: the client of \(printable(peer.bare.description)) cannot do that.")
             }
             for reason in path.reasons { console.detail("  Not a better path: \(printable(reason)).") }
+            for sentence in path.limits.sentences(direction) { console.detail(sentence) }
             console.display.begin(name: name, total: byteCount)
             show(path)
         case .pathLost(let why):

@@ -222,7 +222,7 @@ extension World {
     /// Starts `sleigh pipe --listen` as bob on host b, and waits until it is ready.
     ///
     /// - Parameter script: bash that runs `"$@"`.
-    fileprivate func pipeListener(
+    func pipeListener(
         _ arguments: [String] = [], script: String = "exec \"$@\" </dev/null",
         accepting: [String] = ["--yes"]
     ) async throws -> Program {
@@ -234,11 +234,11 @@ extension World {
     }
 
     /// Starts `sleigh pipe` to bob, as alice on host a unless told otherwise.
-    fileprivate func pipe(
-        _ arguments: [String] = [], script: String, as account: String = "alice"
+    func pipe(
+        _ arguments: [String] = [], script: String, to peer: String = "bob@sleigh.test", as account: String = "alice"
     ) throws -> Program {
         try sleigh(
-            "pipe", ["bob@sleigh.test"] + arguments, on: .a, as: account, before: ["bash", "-c", script, "bash"])
+            "pipe", [peer] + arguments, on: .a, as: account, before: ["bash", "-c", script, "bash"])
     }
 
     fileprivate func waitForBytes(_ count: Int, in file: URL) async throws {

@@ -15,6 +15,7 @@ struct BenchLinkTests {
         func acceptStream() async throws -> (contentName: String, stream: any ByteStream) {
             throw ByteStreamError.closed("none")
         }
+        func limitSending(to limit: RateLimit?) async {}
         func close(code: UInt64) async {}
         func waitUntilClosed() async throws {}
     }
@@ -57,6 +58,8 @@ struct BenchLinkTests {
             let (one, other) = PipedStream.pair()
             links.0.add(one)
             links.1.add(other)
+            // It may have been there before anybody asked for it.
+            links.1.events.put(.streamAdded)
         }
         return links
     }
@@ -177,14 +180,17 @@ struct BenchLinkTests {
         let (near, far) = PipedStream.pair()
         let link = BenchLink(NoConnection(), first: near)
         await #expect(throws: TransferError.self) {
-            try await carrying([link], peer: {
-                let blocks = BlockPool()
-                // Some of it has been sent then.
-                _ = try await far.read()
-                for frame in Self.lies[index] { try await far.write(block(frame.bytes, from: blocks)) }
-                // Reads on, as a full stream would hide what is wrong.
-                while try await far.read() != nil {}
-            }) {
+            try await carrying(
+                [link],
+                peer: {
+                    let blocks = BlockPool()
+                    // Some of it has been sent then.
+                    _ = try await far.read()
+                    for frame in Self.lies[index] { try await far.write(block(frame.bytes, from: blocks)) }
+                    // Reads on, as a full stream would hide what is wrong.
+                    while try await far.read() != nil {}
+                }
+            ) {
                 try await link.send(Self.phase, BenchFollowing(isInitiator: true) { _ in })
             }
         }

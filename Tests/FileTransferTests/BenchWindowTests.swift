@@ -58,6 +58,13 @@ import Testing
         #expect(!late.isWarm && late.byteCount == 1300)
     }
 
+    /// Nothing at all for a while is a figure too.
+    @Test func pathThatHasStopped() throws {
+        let window = try #require(
+            BenchWindow(samples(Array(repeating: 10, count: 10) + Array(repeating: 0, count: 10)), warmUp: .seconds(1)))
+        #expect(window.isWarm && window.byteCount == 0 && window.bytesPerSecond == 0 && window.mostRate == 0)
+    }
+
     @Test func nothingToMeasure() {
         #expect(BenchWindow([], warmUp: .zero) == nil)
         #expect(BenchWindow([BenchSample(time: .zero, byteCount: 5)], warmUp: .zero) == nil)

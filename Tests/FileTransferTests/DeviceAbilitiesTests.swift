@@ -30,6 +30,20 @@ struct DeviceAbilitiesTests {
         #expect(!abilities.takesProposals)
     }
 
+    /// Libervia gets a stream only where the user permits it, and nobody else who does not say that they take one.
+    @Test(arguments: [
+        ("Libervia", true, nil), ("Libervia", false, "--allow-unencrypted"), ("Dino", true, "sleigh pipe --listen"),
+    ])
+    func streamsForOthers(name: String, isPermitted: Bool, word: String?) {
+        let abilities = DeviceAbilities(
+            ServiceDiscoveryInfo(
+                identities: [.init(category: "client", type: "pc", name: name)],
+                features: [Self.jingle, Self.files, Self.s5b]))
+        let obstacle = abilities.obstacle(to: .stream, permitsOneWayStreams: isPermitted)
+        #expect((obstacle == nil) == (word == nil))
+        if let word { #expect(obstacle?.contains(word) == true) }
+    }
+
     /// Dino and Conversations advertise proposals for the sake of calls.
     @Test(arguments: [
         (["urn:xmpp:jingle-message:0"], true),

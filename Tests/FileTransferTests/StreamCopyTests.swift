@@ -15,6 +15,7 @@ struct StreamCopyTests {
     }
 
     private func with(
+        _ flow: StreamFlow = .both,
         _ body:
             @Sendable (
                 _ program: OwnedDescriptor, _ far: MemoryStream, _ notices: Notices,
@@ -24,9 +25,9 @@ struct StreamCopyTests {
         var ends: [Int32] = [-1, -1]
         try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0)
         let (near, far) = MemoryStream.pair()
-        let end = try StreamEnd(.socket(OwnedDescriptor(ends[0]), name: "the program"))
+        let end = try StreamEnd(.socket(OwnedDescriptor(ends[0]), name: "the program"), flow)
         let notices = Notices()
-        let copy = StreamCopy(stream: near, end: end) { notices.add($0) }
+        let copy = StreamCopy(stream: near, end: end, flow: flow) { notices.add($0) }
         let (stopping, stop) = AsyncStream.makeStream(of: Void.self)
         try await body(OwnedDescriptor(ends[1]), far, notices, stop) {
             let counts = try await copy.run(stopping: stopping)
@@ -60,6 +61,31 @@ struct StreamCopyTests {
             #expect(try await far.readAll() == there)
             try await written
             #expect(try await result.value == (500_000, 3))
+        }
+    }
+
+    /// What the program says goes nowhere, and does not end it; the peer is told nothing.
+    @Test func nothingIsSentBack() async throws {
+        try await with(.incoming) { program, far, notices, _, run in
+            let result = Task { try await run() }
+            try await program.send(someBytes(700_000), thenEnd: false)
+            try await far.write(someBytes(300_000))
+            try await far.finish()
+            #expect(try await program.receiveAll() == someBytes(300_000))
+            try await program.send([1], thenEnd: true)
+            #expect(try await result.value == (0, 300_000))
+            #expect(notices.all == [])
+        }
+    }
+
+    /// The other direction is over before it has begun.
+    @Test func nothingComesBack() async throws {
+        try await with(.outgoing) { program, far, notices, _, run in
+            let result = Task { try await run() }
+            try await program.send(someBytes(300_000), thenEnd: true)
+            #expect(try await far.readAll() == someBytes(300_000))
+            #expect(try await result.value == (300_000, 0))
+            #expect(notices.all == [])
         }
     }
 

@@ -2,7 +2,7 @@ import Jingle
 import Testing
 import XML
 
-/// Measurements as an application: Wire/Bench.md.
+/// Measurements as an application: Wire/Jingle-Bench.md.
 @Suite struct BenchTests {
     private static let phase = BenchPhase(
         .down, streamCount: 4, warmUpMilliseconds: 1500, durationMilliseconds: 10_000, byteLimit: 1 << 20)
@@ -53,7 +53,7 @@ import XML
         #expect(events == Self.frames.map { .frame($0) } + [.data(byteCount: 2000), .frame(.end)])
     }
 
-    /// The bytes as Wire/Bench.md describes them.
+    /// The bytes as Wire/Jingle-Bench.md describes them.
     @Test func bytesAreAsDocumented() {
         #expect(BenchFrame.ping(0x0102_0304_0506_0708).bytes == [1, 0, 0, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8])
         #expect(BenchFrame.stop.bytes == [5, 0, 0, 0, 0])
@@ -89,7 +89,8 @@ import XML
         ([5, 0, 0, 4, 1], .wrongLength(type: 5)), ([6, 0xFF, 0xFF, 0xFF, 0xFF], .wrongLength(type: 6)),
         // START: a third direction, 65 streams, a warm-up of 10 001 ms, no time, 600 001 ms, no bytes, 2^40 + 1.
         (start(direction: 2), .invalid("direction")), (start(streams: [0, 65]), .invalid("streams")),
-        (start(warmUp: [0, 0, 0x27, 0x11]), .invalid("warm-up")), (start(duration: [0, 0, 0, 0]), .invalid("duration")),
+        (start(warmUp: [0, 0, 0x27, 0x11]), .invalid("warm-up")),
+        (start(duration: [0, 0, 0, 0]), .invalid("duration")),
         (start(duration: [0, 9, 0x27, 0xC1]), .invalid("duration")),
         (start(bytes: [0, 0, 0, 0, 0, 0, 0, 0]), .invalid("bytes")),
         (start(bytes: [0, 0, 1, 0, 0, 0, 0, 1]), .invalid("bytes")),

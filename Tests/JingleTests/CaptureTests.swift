@@ -33,7 +33,7 @@ import XMPP
         if element.name == "transport", element["stanza"] == "iq" { result["stanza"] = nil }
         if element.name == "mediaType" { result.name = "media-type" }
         if element.name == "failed_transport" { result.name = "failed-transport" }
-        if element.name == "description", element.elements.isEmpty {
+        if element.matches("description", namespace: FileDescription.namespace), element.elements.isEmpty {
             result.append(XMLElement("file", namespace: element.namespace))
         }
         for child in element.elements {

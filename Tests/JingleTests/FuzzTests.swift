@@ -61,6 +61,9 @@ struct SeededGenerator: RandomNumberGenerator {
         corpus += [JingleStanza(.sessionInitiate, sid: "s1", contents: [Sample.content()]).element]
         corpus += JingleAction.allCases.map { JingleStanza($0, sid: "s1", contents: [Sample.content()]).element }
         corpus += [JingleStanza(.contentAdd, sid: "s1", contents: [Sample.content("h", by: .responder)]).element]
+        var limited = Sample.content()
+        limited.limit = RateLimit(bytesPerSecond: 20_000_000)
+        corpus += [JingleStanza(.sessionAccept, sid: "s1", contents: [limited]).element]
         var file = Sample.file()
         file.hashes = Hash(.sha256, value: [UInt8](repeating: 1, count: 32)).map { [$0] } ?? []
         corpus += [

@@ -15,6 +15,14 @@ import XMPP
         #expect(try ContentDescription(written) == .stream)
     }
 
+    /// Libervia's, whose description is as empty.
+    @Test func oneWayDescriptionGoesOverTheWire() throws {
+        let written = try ContentDescription.oneWayStream.element.overTheWire()
+        #expect(written == XMLElement("description", namespace: "http://salut-a-toi.org/protocol/stream"))
+        #expect(try ContentDescription(written) == .oneWayStream)
+        #expect(!Jingle.features.contains(written.namespace))
+    }
+
     /// Either side tells the other about the one stream there is, by its name or without.
     @Test func whatBecomesOfTheBytesIsTold() throws {
         var ends = try Ends()

@@ -17,7 +17,8 @@ final class Replay {
     private let capture: Capture
     private let role: Role
     private let file: String
-    /// An end the capture does not have: the sender ends the session right after the last byte, as Dino may.
+    /// An end the capture does not have: the sender ends the session right after the last byte, as Dino may; that of a
+    /// stream without success, as Libervia does when it breaks off.
     private let isHasty: Bool
     private let own: JID
     private let other: JID
@@ -31,6 +32,8 @@ final class Replay {
     private var blockSize = 4096
     /// The file as the other side offered it.
     private var offered: XMLElement?
+    /// Whether the capture is of a stream, which ends when its sender closes the connection.
+    private let isStream: Bool
     private var isMoved = false
     private var isOver = false
 
@@ -56,6 +59,11 @@ final class Replay {
         self.file = file
         self.host = host
         self.isHasty = isHasty
+        isStream = capture.stanzas.contains { stanza in
+            stanza.element.descendants.contains {
+                $0.matches("description", namespace: "http://salut-a-toi.org/protocol/stream")
+            }
+        }
         (own, other) =
             role == .initiator ? (capture.initiator, capture.responder) : (capture.responder, capture.initiator)
         self.peer = peer ?? client.address
@@ -99,7 +107,10 @@ final class Replay {
         let isPrivate = stanza.element["to"].flatMap { JID($0)?.bare } == stanza.speaker.bare
         if stanza.speaker == own {
             try await say(kind, payload, to: isPrivate ? client.address.bare : nil)
-        } else if stanza.speaker == other, !isPrivate, kind != "checksum" {
+        } else if stanza.speaker == other, !isPrivate, kind != "checksum",
+            // Both sides of a stream of Libervia's end the session, without waiting for each other.
+            !(isStream && kind == "session-terminate")
+        {
             let arrival = try await hear(kind)
             guard kind != "session-terminate" || reason(in: arrival) == reason(in: payload) else {
                 throw Failure("the session ended with \(arrival.serialized())")
@@ -127,7 +138,7 @@ final class Replay {
             peer = arrival.sender
             contentName = payload.first("content")?["name"] ?? ""
             offered = payload.descendants.first { $0.name == "file" }
-            if own.resource?.hasPrefix("libervia") == true { try refuseLikeLibervia(payload) }
+            if own.resource?.hasPrefix("libervia") == true, !isStream { try refuseLikeLibervia(payload) }
             transportSID = transport?["sid"] ?? ""
             peerCandidates = transport?.all("candidate") ?? []
         case "session-accept": peerCandidates = transport?.all("candidate") ?? []
@@ -170,6 +181,8 @@ final class Replay {
         } else {
             do {
                 _ = try await client.request(.set, to: peer, payload: filled, timeout: .seconds(20))
+            } catch  where kind == "checksum" {
+                // A receiver that has ended the session, as Libervia does, may be gone by now.
             } catch {
                 throw Failure("\(kind) was answered with \(error)")
             }
@@ -259,7 +272,7 @@ final class Replay {
     private func moveBytes() async throws {
         guard !isMoved else { return }
         isMoved = true
-        if role == .responder, offered == nil { return }
+        if role == .responder, offered == nil, !isStream { return }
         let isInBand = capture.stanzas.contains { stanza in
             stanza.element.elements.contains { $0.matches("open", namespace: "http://jabber.org/protocol/ibb") }
         }
@@ -276,12 +289,13 @@ final class Replay {
             if isProxied || own.resource?.hasPrefix("libervia") == true { connection.finish() }
         case (.responder, false):
             let connection = try connectionInUse()
-            bytes = try await blocking { try connection.read(wanted) }
+            let isStream = isStream
+            bytes = try await blocking { try isStream ? connection.readAll() : connection.read(wanted) }
         }
         tell("moved \(bytes.count) bytes")
         if isHasty, role == .initiator {
             var reason = XMLElement("reason", namespace: "urn:xmpp:jingle:1")
-            reason.append(XMLElement("success", namespace: "urn:xmpp:jingle:1"))
+            reason.append(XMLElement(isStream ? "failed-transport" : "success", namespace: "urn:xmpp:jingle:1"))
             let end = XMLElement(
                 "jingle", namespace: "urn:xmpp:jingle:1", attributes: ["action": "session-terminate", "sid": sid],
                 children: [reason])

@@ -62,6 +62,18 @@ final class Connection: Sendable {
         return bytes
     }
 
+    /// All bytes until the other side ends its direction.
+    func readAll() throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let got = recv(descriptor, &buffer, buffer.count, 0)
+            guard got >= 0 else { throw Failure("after \(bytes.count) bytes came error \(errno)") }
+            if got == 0 { return bytes }
+            bytes += buffer[..<got]
+        }
+    }
+
     func finish() { shutdown(descriptor, Int32(SHUT_WR)) }
 
     // MARK: SOCKS5 (RFC 1928)

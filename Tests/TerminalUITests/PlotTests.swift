@@ -79,10 +79,14 @@ import Testing
             texts.append("")
         }
 
-        func parser(_ parser: XMLParser, foundCharacters string: String) { texts[texts.count - 1] += string.filter { $0 != "\n" } }
+        func parser(_ parser: XMLParser, foundCharacters string: String) {
+            texts[texts.count - 1] += string.filter { $0 != "\n" }
+        }
     }
 
-    @Test(arguments: [[], [ramp], [ramp, flat], [PlotSeries(name: "<&\"'>", steps: [.init(start: 0, end: 1, value: 2)])]])
+    private static let odd = PlotSeries(name: "<&\"'>", steps: [.init(start: 0, end: 1, value: 2)])
+
+    @Test(arguments: [[], [ramp], [ramp, flat], [odd]])
     func drawingIsWellFormed(series: [PlotSeries]) throws {
         let document = SVGPlot(series, title: "a < b & c", xLabel: "seconds", yLabel: "Mbit/s").document
         let parser = XMLParser(data: Data(document.utf8))
@@ -101,7 +105,8 @@ import Testing
     @Test(
         arguments: [
             ([], ""), (["a"], "a"), (["a", "", "b c"], "a,,b c"), (["a,b", "c"], "\"a,b\",c"),
-            (["say \"no\""], "\"say \"\"no\"\"\""), (["\""], "\"\"\"\""), (["two\nlines", "\r"], "\"two\nlines\",\"\r\""),
+            (["say \"no\""], "\"say \"\"no\"\"\""), (["\""], "\"\"\"\""),
+            (["two\nlines", "\r"], "\"two\nlines\",\"\r\""),
             (["a\r\nb"], "\"a\r\nb\""),
         ] as [([String], String)])
     func valuesSeparatedByCommas(fields: [String], record: String) {

@@ -68,6 +68,11 @@ struct InBandPair {
         (side == .first ? ends.0 : ends.1).sentPayloads.compactMap { try? InBandBytestream($0) }
     }
 
+    /// How often a side has asked whether the other is there.
+    func pingCount(_ side: Side) -> Int {
+        (side == .first ? ends.0 : ends.1).sentPayloads.count { $0 == Ping.request }
+    }
+
     /// Returns when a side has closed the bytestream.
     func waitForClose() async {
         let isClose: (InBandBytestream) -> Bool = { if case .close = $0 { true } else { false } }

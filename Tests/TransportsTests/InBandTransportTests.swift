@@ -464,8 +464,54 @@ import XMPP
     }
 
     /// Nothing is under way, so nothing but a question finds out.
-    @Test func aPeerThatHasGoneIsLost() async throws {
-        let pair = try await InBandPair(limits: .init(silence: .milliseconds(20)))
+    @Test(arguments: [false, true])
+    func aPeerThatHasGoneIsLost(isSleigh: Bool) async throws {
+        let pair = try await InBandPair(
+            certificates: (isSleigh, isSleigh), limits: .init(silence: .milliseconds(20)))
+        try await answeringPings(of: pair) { presence in
+            try await pair.negotiate()
+            let (stream, answer) = try await pair.streams()
+            while pair.pingCount(.second) < 3 { await Task.yield() }
+            presence.isGone.withLock { $0 = true }
+            await #expect(throws: ByteStreamError.pathLost("the peer is not there any more")) {
+                try await answer.read()
+            }
+            stream.reset(code: 1)
+        }
+        await pair.stop()
+    }
+
+    /// A sleigh whose reader pauses keeps acknowledgements back: that is no reason to give up, but its death is.
+    @Test(arguments: [true, false])
+    func aReaderMayPauseAsLongAsItIsThere(isThere: Bool) async throws {
+        let pair = try await InBandPair(certificates: (true, true), limits: .init(shortSilence: .milliseconds(20)))
+        let bytes = numbered(2_000_000, salt: 3)
+        try await answeringPings(of: pair) { presence in
+            try await pair.negotiate()
+            let (stream, answer) = try await pair.streams()
+            let sending = Task {
+                try await stream.writeAll(bytes, pool: BlockPool())
+                try await stream.finish()
+            }
+            while pair.pingCount(.first) < 3 { await Task.yield() }
+            if isThere {
+                #expect(try await answer.readAll() == bytes)
+                try await sending.value
+            } else {
+                presence.isGone.withLock { $0 = true }
+                await #expect(throws: ByteStreamError.pathLost("the peer is not there any more")) {
+                    try await sending.value
+                }
+                answer.reset(code: 1)
+            }
+        }
+        await pair.stop()
+    }
+
+    /// Answers as the clients do, or their servers for those who are not there.
+    private func answeringPings(
+        of pair: InBandPair, _ body: (Presence) async throws -> Void
+    ) async throws {
         let presence = Presence()
         try await withThrowingTaskGroup(of: Void.self) { group in
             defer { group.cancelAll() }
@@ -479,16 +525,8 @@ import XMPP
                     }
                 }
             }
-            try await pair.negotiate()
-            let (stream, answer) = try await pair.streams()
-            while pair.ends.1.sentPayloads.count(where: { $0 == Ping.request }) < 3 { await Task.yield() }
-            presence.isGone.withLock { $0 = true }
-            await #expect(throws: ByteStreamError.pathLost("the peer is not there any more")) {
-                try await answer.read()
-            }
-            stream.reset(code: 1)
+            try await body(presence)
         }
-        await pair.stop()
     }
 
     /// Whether the server still knows somebody.

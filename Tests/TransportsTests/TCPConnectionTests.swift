@@ -128,6 +128,15 @@ import Testing
         #expect(ends.client.path.kind == .socks5(isProxied: false))
     }
 
+    /// As bytes, and in TLS.
+    @Test(arguments: [false, true]) func keepsToTheLimit(isEncrypted: Bool) async throws {
+        let ends = try await pair(isEncrypted: isEncrypted)
+        let stream = try await ends.client.openStream(contentName: "a-file")
+        let answer = try await ends.server.acceptStream().stream
+        try await expectLimit(on: stream, to: answer) { await ends.client.limitSending(to: $0) }
+        try await stream.finish()
+    }
+
     @Test func channelThatIsClosedGivesNoConnection() async throws {
         let listener = Listener()
         let channel = try await listener.connect()

@@ -60,6 +60,29 @@ import XMPP
         await ends.stop()
     }
 
+    /// The smaller of what the user wants and what the peer asks for is what the connection in use is told; those that failed
+    /// are told nothing.
+    @Test(
+        arguments: [
+            (nil, nil, nil, false), (5000, nil, 5000, false), (nil, 5000, 5000, true), (5000, 6000, 5000, false),
+            (6000, 5000, 5000, true), (5000, 5000, 5000, false),
+        ] as [(UInt64?, UInt64?, UInt64?, Bool)])
+    func smallerLimitCounts(own: UInt64?, peer: UInt64?, used: UInt64?, isPeers: Bool) async throws {
+        let (own, peer, used) = (
+            own.flatMap(RateLimit.init), peer.flatMap(RateLimit.init), used.flatMap(RateLimit.init)
+        )
+        let ends = try await Ends(["a": .fail], ["a": .fail])
+        ends.initiator.negotiation.limit(own)
+        let (sent, received) = try await ends.connect(limit: peer)
+        let path = try sent.get().path
+        #expect(path.limits.sending == used)
+        #expect(path.limits.isSendingForPeer == isPeers)
+        #expect(path.limits.receiving == own)
+        #expect(ends.initiator.made.sendingLimits == [[], used.map { [$0] } ?? []])
+        #expect(try received.get().path.limits == RateLimits())
+        await ends.stop()
+    }
+
     /// A path that is there already, or was given up, does not suffer from what is said about it.
     @Test func transportInfoThatCannotBeUsedDoesNotEndAConnection() async throws {
         let ends = try await Ends([:], [:])
@@ -198,6 +221,8 @@ final class Script: TransportMethod {
 
     let namespace: String
     let isOpen = Mutex(true)
+    /// What the connection was told.
+    let sendingLimits = Mutex<[RateLimit?]>([])
     private let act: Act
     private let theirs: Act
     private let isClosed = AsyncStream.makeStream(of: Void.self)
@@ -233,7 +258,7 @@ final class Script: TransportMethod {
         case .hang, .wait:
             for await _ in isClosed.stream {}
             throw CancellationError()
-        default: return Connected(namespace: namespace)
+        default: return Connected(script: self)
         }
     }
 
@@ -247,10 +272,11 @@ final class Script: TransportMethod {
     }
 
     private struct Connected: PeerConnection {
-        let namespace: String
-        var path: PathReport { PathReport(kind: .inBand, remoteAddress: namespace) }
+        let script: Script
+        var path: PathReport { PathReport(kind: .inBand, remoteAddress: script.namespace) }
         func openStream(contentName: String) async throws -> any ByteStream { Nowhere() }
         func acceptStream() async throws -> (contentName: String, stream: any ByteStream) { ("file", Nowhere()) }
+        func limitSending(to limit: RateLimit?) async { script.sendingLimits.withLock { $0.append(limit) } }
         func close(code: UInt64) async {}
         func waitUntilClosed() async throws {}
     }
@@ -272,6 +298,8 @@ private final class Made: Sendable {
     var openNamespaces: [String] {
         transports.withLock { $0.filter { $0.isOpen.withLock { $0 } }.map(\.namespace) }
     }
+
+    var sendingLimits: [[RateLimit?]] { transports.withLock { $0.map { $0.sendingLimits.withLock { $0 } } } }
 
     func add(_ transport: Script) -> Script {
         transports.withLock { $0.append(transport) }
@@ -337,22 +365,26 @@ private struct Ends: Sendable {
     }
 
     /// Begins a session that the responder accepts with the very transport.
-    func offer() async throws -> (ours: JingleSessionHandle, theirs: JingleSessionHandle) {
+    ///
+    /// - Parameter limit: what the responder asks for.
+    func offer(limit: RateLimit? = nil) async throws -> (ours: JingleSessionHandle, theirs: JingleSessionHandle) {
         let transport = try #require(await initiator.negotiation.localDescription())
         var content = Content(.file, senders: .initiator, transport: transport)
         content.description = .fileTransfer(FileDescription(name: "a.txt", size: 3))
         let session = try await alice.initiate([content], sid: "s", to: bob.address)
         let offer = try #require(await bob.offers.first { _ in true })
-        try await offer.session.accept(offer.contents)
+        var answer = offer.contents
+        answer[0].limit = limit
+        try await offer.session.accept(answer)
         initiator.negotiation.begin(session)
         return (session, offer.session)
     }
 
     /// Connects both sides, each to its end.
     func connect(
-        responderFollows: Bool = true
+        responderFollows: Bool = true, limit: RateLimit? = nil
     ) async throws -> (sent: Result<any PeerConnection, any Error>, received: Result<any PeerConnection, any Error>) {
-        let session = try await offer()
+        let session = try await offer(limit: limit)
         let transport = try #require(await initiator.negotiation.localDescription())
         let made = Made()
         let responder = End(

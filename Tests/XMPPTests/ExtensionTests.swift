@@ -141,6 +141,8 @@ struct ExtensionTests {
                 "hash", namespace: "urn:xmpp:hashes:2", attributes: ["algo": "sha-256"], text: base64(text))
             #expect(Hash(element) == hash)
         }
+        #expect(hash.liberviaElement.text == base64(digits))
+        #expect(Hash(hash.liberviaElement) == hash)
         let spaced = XMLElement(
             "hash", namespace: "urn:xmpp:hashes:2", attributes: ["algo": "sha-256"], text: "\n  \(Self.digest)\n")
         #expect(Hash(spaced) == hash)

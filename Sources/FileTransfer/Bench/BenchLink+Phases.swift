@@ -1,4 +1,4 @@
-// Wire/Bench.md: one phase, on the side that sends and on the one that receives.
+// Wire/Jingle-Bench.md: one phase, on the side that sends and on the one that receives.
 internal import Jingle
 internal import Transports
 
@@ -114,7 +114,9 @@ extension BenchLink {
                 outcome.peer = try check(account, of: phase, since: clock.started)
             case .pong(let time): if pings, warm, !isWritten { outcome.pings.append(time) }
             case .written: isWritten = true
-            case .frame, .arrived, .streamAdded: throw Self.untimely
+            // A stream that was there before the phase was known.
+            case .streamAdded: continue
+            case .frame, .arrived: throw Self.untimely
             case nil:
                 clock.advance()
                 // The receiver's word may be lost in a path that is full, or be held back.
@@ -164,14 +166,14 @@ extension BenchLink {
                 continue
             }
             switch try await events.next(within: clock.untilNext) {
-            case .arrived: continue
+            case .arrived, .streamAdded: continue
             case .frame(.result(let account)) where following.isInitiator:
                 outcome.peer = try check(account, of: phase, since: clock.started)
             case .pong(let time):
                 if pings, !isStopped, let sample = arrival(at: .now), sample.time >= phase.warmUp {
                     outcome.pings.append(time)
                 }
-            case .frame, .written, .streamAdded: throw Self.untimely
+            case .frame, .written: throw Self.untimely
             case nil:
                 clock.advance()
                 try look()

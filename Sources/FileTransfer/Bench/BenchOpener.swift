@@ -1,4 +1,4 @@
-// Wire/Bench.md: measuring the path to a peer.
+// Wire/Jingle-Bench.md: measuring the path to a peer.
 import Jingle
 public import XMPP
 

@@ -16,12 +16,15 @@ public struct BenchResult: Sendable {
         public var samples: [BenchSample] = []
         /// All that arrived, also while the path was warming up and at the end.
         public var byteCount: UInt64?
-        /// The processor time of this program and of the peer's for all that.
+        /// The processor time of this program for all that.
         public var processorTime: Duration?
+        /// The processor time of the peer's.
         public var peerProcessorTime: Duration?
-        /// Packets (QUIC) or segments (TCP): sent, declared lost, and sent again.
+        /// Packets (QUIC) or segments (TCP) that were sent.
         public var sentPacketCount: UInt64?
+        /// Those that were declared lost.
         public var lostPacketCount: UInt64?
+        /// Those that were sent again.
         public var repeatedPacketCount: UInt64?
         /// Round trips while the warm path was full.
         public var roundTrips: BenchRoundTrips?
@@ -45,11 +48,13 @@ public struct BenchResult: Sendable {
     public var peer: JID?
     /// The path; `nil` when there is none.
     public var path: PathReport?
-    /// From the question to the peer, and from the offer of the session, to the first byte that came back.
+    /// From the question to the peer to the first byte that came back.
     public var setUpDuration: Duration?
+    /// From the offer of the session to that byte.
     public var connectDuration: Duration?
-    /// Round trips while nothing else was under way, by pings and by the carrier.
+    /// Round trips of pings while nothing else was under way.
     public var idleRoundTrips: BenchRoundTrips?
+    /// The carrier's at that time.
     public var carrierRoundTrip: Duration?
     /// What was measured of each direction, in the order of time.
     public var directions: [Direction] = []

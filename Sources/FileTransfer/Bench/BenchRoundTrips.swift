@@ -8,9 +8,13 @@ public struct BenchRoundTrips: Sendable, Hashable {
         case carrier
     }
 
+    /// What measured them.
     public var source: Source
+    /// The shortest.
     public var least: Duration
+    /// The one in the middle.
     public var median: Duration
+    /// The longest.
     public var most: Duration
 
     /// Creates the figures of round trips.

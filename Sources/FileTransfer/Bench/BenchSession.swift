@@ -1,4 +1,4 @@
-// Wire/Bench.md: a measurement, from the offer of its session to its end.
+// Wire/Jingle-Bench.md: a measurement, from the offer of its session to its end.
 import Jingle
 import Transports
 import XMPP
@@ -13,6 +13,8 @@ struct BenchSession: Sendable {
     private static let warmUp = (base: Duration.seconds(1), roundTripCount: 20, most: Duration.seconds(5))
     /// How long the initiator may let the responder wait for the next phase.
     private static let idleLimit = Duration.seconds(60)
+    /// How much the receiver of a phase may say after its end.
+    private static let lateLimit = 64
 
     let service: TransferService
     let session: JingleSessionHandle
@@ -217,12 +219,16 @@ struct BenchSession: Sendable {
 
     private func nextPhase(_ link: BenchLink) async throws -> BenchPhase {
         var phase: BenchPhase?
+        var lateCount = 0
         while true {
             // The streams may come later than what is said on the first.
             if let phase, link.otherCount == Int(phase.streamCount) { return phase }
             switch try await link.events.next(within: Self.idleLimit) {
             case .frame(.start(let next)) where phase == nil: phase = next
             case .streamAdded, .arrived: continue
+            // What the receiver of the last phase said before it knew that this was all.
+            case .frame(.report) where lateCount < Self.lateLimit, .frame(.stop) where lateCount < Self.lateLimit:
+                lateCount += 1
             case .frame, .pong, .written:
                 throw TransferError.protocolViolation("it says something out of turn")
             case nil: throw TransferError.interrupted(byteCount: 0, "the peer asks for nothing any more")

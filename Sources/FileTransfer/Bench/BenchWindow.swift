@@ -1,7 +1,8 @@
 /// The part of a phase that counts: what arrived while the path was warm.
 public struct BenchWindow: Sendable, Hashable {
-    /// When it begins and ends, after the first byte.
+    /// When it begins, after the first byte.
     public let start: Duration
+    /// When it ends.
     public let end: Duration
     /// What arrived within it.
     public let byteCount: UInt64
@@ -24,7 +25,7 @@ public struct BenchWindow: Sendable, Hashable {
         let origin = BenchSample(time: .zero, byteCount: 0)
         let warm = samples.first { $0.time >= warmUp }.flatMap { last.time - $0.time >= Self.leastDuration ? $0 : nil }
         let first = warm ?? origin
-        guard last.time - first.time >= .milliseconds(1), last.byteCount > first.byteCount else { return nil }
+        guard last.time - first.time >= .milliseconds(1), last.byteCount > 0 else { return nil }
         isWarm = warm != nil
         start = first.time
         end = last.time
@@ -43,9 +44,11 @@ public struct BenchWindow: Sendable, Hashable {
     public var duration: Duration { end - start }
     /// The rate over the whole of it.
     public var bytesPerSecond: Double { Double(byteCount) / (duration / .seconds(1)) }
-    /// The rates of its parts: the lowest, the one in the middle, and the highest.
+    /// The lowest rate of its parts.
     public var leastRate: Double { rates.min() ?? bytesPerSecond }
+    /// The one in the middle.
     public var medianRate: Double { rates.median ?? bytesPerSecond }
+    /// The highest.
     public var mostRate: Double { rates.max() ?? bytesPerSecond }
     /// How long the parts are.
     public var partDuration: Duration { duration / max(1, rates.count) }

@@ -1,4 +1,4 @@
-// Wire/Bench.md: taking part in a peer's measurement.
+// Wire/Jingle-Bench.md: taking part in a peer's measurement.
 import Client
 import Jingle
 

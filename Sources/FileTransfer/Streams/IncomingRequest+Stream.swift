@@ -27,9 +27,7 @@ extension IncomingRequest {
             return try await withThrowingTaskGroup(of: Void.self) { group in
                 defer { group.cancelAll() }
                 group.addTask { await negotiation.run() }
-                var answer = content
-                answer.transport = await negotiation.localDescription()
-                try await offer.session.accept([answer])
+                try await offer.session.accept([await service.answer(content, abilities, negotiation)])
                 report(.accepted(by: service.client.address))
                 return try await StreamSession(
                     service: service, session: offer.session, content: content.id, negotiation: negotiation,

@@ -1,5 +1,6 @@
 // Wire/Forward.md § HTTP/2: many streams in one.
 internal import Glibc
+package import Jingle
 internal import NIOCore
 internal import NIOHTTP2
 internal import NIOPosix
@@ -163,6 +164,9 @@ package final class MultiplexedConnection: PeerConnection {
         let accepted = try await core.accepted.next()
         return (accepted.contentName, accepted.stream)
     }
+
+    /// Limits the one stream that carries all of them.
+    package func limitSending(to limit: RateLimit?) async { await base.limitSending(to: limit) }
 
     /// With a code other than 0 the base connection is aborted with it.
     package func close(code: UInt64) async {

@@ -34,12 +34,10 @@ public actor JingleHost {
     private let offered: AsyncStream<Offer>.Continuation
     private var sessions: JingleSessions
     private var outlets: [JingleSessionID: Outlet] = [:]
-    private var running: Task<Void, Never>?
+    private nonisolated let task = HostTask()
     private let takesOffers: Bool
     /// Whether requests still come and go; not after the end of the stream.
     private var isConnected = true
-    private nonisolated let jobs: AsyncStream<@Sendable () async -> Void>.Continuation
-    private let jobQueue: AsyncStream<@Sendable () async -> Void>
 
     /// Where a session's events and requests go.
     private struct Outlet {
@@ -57,23 +55,14 @@ public actor JingleHost {
         self.takesOffers = takesOffers
         sessions = JingleSessions(localAddress: channel.address)
         (offers, offered) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(64))
-        (jobQueue, jobs) = AsyncStream.makeStream()
     }
 
     /// Begins to take requests. Call it once.
     public func start() {
-        precondition(running == nil, "a host is started once")
-        let requests = channel.requests(inNamespace: Jingle.namespace)
-        let jobQueue = jobQueue
-        running = Task {
-            await withDiscardingTaskGroup { group in
-                group.addTask {
-                    for await request in requests { await self.take(request) }
-                    await self.disconnected()
-                }
-                for await job in jobQueue { group.addTask { await job() } }
-                group.cancelAll()
-            }
+        task.start(channel.requests(inNamespace: Jingle.namespace)) {
+            await self.take($0)
+        } disconnected: {
+            await self.disconnected()
         }
     }
 
@@ -84,11 +73,10 @@ public actor JingleHost {
         await withDiscardingTaskGroup { group in
             for id in sessions.ids { group.addTask { await self.terminate(id, Reason(.gone)) } }
         }
-        jobs.finish()
         offered.finish()
         for outlet in outlets.values { close(outlet) }
         outlets = [:]
-        await running?.value
+        await task.stop()
     }
 
     /// Offers a session to a peer.
@@ -155,7 +143,7 @@ public actor JingleHost {
                 }
             case .request(let key, let stanza):
                 if stanza.action == .sessionTerminate {
-                    jobs.yield { await self.deliver(stanza, to: id.peer) }
+                    task.perform { await self.deliver(stanza, to: id.peer) }
                 } else {
                     outlets[id]?.requests.yield((key, stanza))
                 }
@@ -164,12 +152,12 @@ public actor JingleHost {
     }
 
     private func cutOff(_ id: JingleSessionID) {
-        jobs.yield { await self.terminate(id, Reason(.generalError)) }
+        task.perform { await self.terminate(id, Reason(.generalError)) }
     }
 
     private func decline(_ id: JingleSessionID) {
         // Not waited for here, since the next request must not wait either.
-        jobs.yield { await self.terminate(id, Reason(.busy)) }
+        task.perform { await self.terminate(id, Reason(.busy)) }
     }
 
     /// The stream has ended: nothing more will be heard of any session, though the bytes may still flow.
@@ -188,7 +176,7 @@ public actor JingleHost {
         let outlet = Outlet(events: events, requests: requestContinuation, end: endContinuation)
         if isConnected {
             outlets[id] = outlet
-            jobs.yield { await self.sendRequests(requests, of: id) }
+            task.perform { await self.sendRequests(requests, of: id) }
         } else {
             close(outlet)
         }
@@ -210,7 +198,7 @@ public actor JingleHost {
     ) async {
         for await (key, stanza) in requests where outlets[id] != nil {
             if stanza.action == .sessionInfo {
-                jobs.yield { await self.send(stanza, key, of: id) }
+                task.perform { await self.send(stanza, key, of: id) }
             } else {
                 await send(stanza, key, of: id)
             }

@@ -154,7 +154,8 @@ struct BenchCommand: SleighCommand {
             for record in rows.flatMap(\.csvRecords) { JSONLine.write(line: record) }
         } else if !console.isJSON, !rows.isEmpty {
             let isUnicode = !terminal.isTerminal || terminal.isUnicode
-            for line in report.lines(isUnicode: isUnicode) { JSONLine.write(line: line) }
+            let columns = terminal.isTerminal ? terminal.columns : nil
+            for line in report.lines(columns: columns, isUnicode: isUnicode) { JSONLine.write(line: line) }
             if terminal.isTerminal {
                 JSONLine.write(line: "")
                 for line in report.plot(columns: terminal.columns, isUnicode: isUnicode) {

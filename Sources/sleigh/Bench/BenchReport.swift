@@ -12,19 +12,12 @@ struct BenchReport {
 
     /// The table, and below it why paths are missing.
     ///
-    /// - Parameter isUnicode: whether characters beyond ASCII can be shown.
-    func lines(isUnicode: Bool) -> [String] {
-        var table = Table([.left, .left] + Array(repeating: .right, count: 9))
-        table.append([
-            "path", "", "rate", "median", "min", "max", "ping", "loaded", "resent", "CPU s/GiB", "connected in",
-        ])
-        for row in rows {
-            for (index, direction) in row.result.directions.enumerated() {
-                table.append(cells(of: direction, in: row, isFirst: index == 0))
-            }
-            if row.result.directions.isEmpty { table.append([row.path, state(of: row)]) }
-        }
-        var lines = table.lines
+    /// - Parameters:
+    ///   - columns: how wide it may be, if that can be had by leaving columns out; `nil` for any width.
+    ///   - isUnicode: whether characters beyond ASCII can be shown.
+    func lines(columns: Int?, isUnicode: Bool) -> [String] {
+        var lines = table(hasParts: true)
+        if let columns, lines.contains(where: { displayWidth($0) > columns }) { lines = table(hasParts: false) }
         for row in rows {
             if case .partial(let why) = row.state { lines.append("\(row.path): not all was measured: \(why)") }
             for reason in row.missingReasons { lines.append("\(row.path): \(reason)") }
@@ -32,8 +25,32 @@ struct BenchReport {
                 lines.append("\(row.path) \(direction.direction.name): it was over before the path was warm.")
             }
         }
-        return isUnicode ? lines : lines.map { line in line.reduce(into: "") { $0 += $1 == "–" ? "-" : String($1) } }
+        guard !isUnicode else { return lines }
+        return lines.map { line in
+            line.reduce(into: "") { $0 += $1 == "–" ? "-" : $1 == "×" ? "x" : String($1) }
+        }
     }
+
+    /// - Parameter hasParts: whether to tell the rates of parts of the window.
+    private func table(hasParts: Bool) -> [String] {
+        var table = Table([.left, .left] + Array(repeating: .right, count: hasParts ? 9 : 6))
+        func append(_ cells: [String]) {
+            let isShort = hasParts || cells.count <= Self.partColumns.lowerBound
+            table.append(
+                isShort ? cells : Array(cells[..<Self.partColumns.lowerBound] + cells[Self.partColumns.upperBound...]))
+        }
+        append(["path", "", "Mbit/s", "median", "min", "max", "ping", "loaded", "resent", "CPU s/GiB", "connect"])
+        for row in rows {
+            for (index, direction) in row.result.directions.enumerated() {
+                append(cells(of: direction, in: row, isFirst: index == 0))
+            }
+            if row.result.directions.isEmpty { append([row.path, state(of: row)]) }
+        }
+        return table.lines
+    }
+
+    /// The columns that are left out first.
+    private static let partColumns = 3..<6
 
     private func state(of row: BenchRow) -> String {
         switch row.state {
@@ -44,7 +61,11 @@ struct BenchReport {
 
     private func cells(of direction: BenchResult.Direction, in row: BenchRow, isFirst: Bool) -> [String] {
         let window = direction.window
-        func rate(_ value: Double?) -> String { value.map { Format.bitRate(bytesPerSecond: $0) } ?? Self.unknown }
+        func rate(_ value: Double?) -> String {
+            guard let value else { return Self.unknown }
+            let megabits = value * 8 / 1e6
+            return decimals(megabits, count: megabits < 10 ? 2 : megabits < 100 ? 1 : 0)
+        }
         let processor = [direction.processorTime, direction.peerProcessorTime].map { time in
             direction.processorSecondsPerGiB(time).map { decimals($0, count: 2) } ?? Self.unknown
         }

@@ -80,7 +80,7 @@ extension World {
         let role = peer == nil ? "responder" : "initiator"
         return try await scriptedClient(
             peer == nil ? "bob" : "alice", on: peer == nil ? .b : .a, resource: client.rawValue.lowercased(),
-            features: client.features,
+            name: client.rawValue, features: client.features,
             playing: [capture, role, file.path] + (peer.map { [$0] } ?? []) + (isHasty ? ["hasty"] : []))
     }
 }

@@ -128,6 +128,11 @@ struct World {
 // MARK: - sleigh
 
 extension World {
+    /// The program under test.
+    var sleighBinary: String {
+        ProcessInfo.processInfo.environment["SLEIGH_BINARY"] ?? Self.productsFolder.appending(path: "sleigh").path
+    }
+
     /// Starts sleigh on a host, with a home and a state folder for each account.
     ///
     /// - Parameters:
@@ -138,9 +143,6 @@ extension World {
         _ command: String, _ arguments: [String], on host: Host, as account: String?, trusting: Bool = true,
         before: [String] = [], at terminal: PseudoTerminal? = nil
     ) throws -> Program {
-        let binary =
-            ProcessInfo.processInfo.environment["SLEIGH_BINARY"]
-            ?? Self.productsFolder.appending(path: "sleigh").path
         let home = home(of: account, on: host)
         try FileManager.default.createDirectory(at: home, withIntermediateDirectories: true)
         var environment = [
@@ -153,7 +155,7 @@ extension World {
             environment["SLEIGH_PASSWORD_FILE"] = folder.appending(path: "\(account).password").path
         }
         return try Program(
-            ["ip", "netns", "exec", prefix + host.rawValue] + before + [binary, command] + arguments,
+            ["ip", "netns", "exec", prefix + host.rawValue] + before + [sleighBinary, command] + arguments,
             named: "\(command)-\(host)-\(UUID().uuidString)", environment: environment, folder: folder,
             terminal: terminal)
     }
@@ -181,8 +183,8 @@ extension World {
     ///
     /// - Parameter playing: the capture it plays, and how.
     func scriptedClient(
-        _ account: String, on host: Host = .b, resource: String, priority: Int = 0, features: [String],
-        playing: [String] = []
+        _ account: String, on host: Host = .b, resource: String, priority: Int = 0, name: String = "Scripted",
+        features: [String], playing: [String] = []
     ) async throws -> Program {
         let password = folder.appending(path: "\(account).password").path
         let server = topology == .ipv6 ? "[\(topology.serverAddress)]:5222" : "\(topology.serverAddress):5222"
@@ -192,7 +194,7 @@ extension World {
                 Self.productsFolder.appending(path: "ScriptedClient").path,
             ]
                 + ["\(account)@sleigh.test/\(resource)", password, server, folder.appending(path: "ca.pem").path]
-                + ["\(priority)"] + features + (playing.isEmpty ? [] : ["--"] + playing),
+                + ["\(priority)", name] + features + (playing.isEmpty ? [] : ["--"] + playing),
             named: "scripted-\(host)-\(resource)", folder: folder)
         try await wait(for: "scripted client") { program.output.contains("ready") || !program.isRunning }
         try #require(program.output.contains("ready"), "\(program.messages)")

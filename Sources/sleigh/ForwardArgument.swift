@@ -7,7 +7,7 @@ struct ForwardArgument: ExpressibleByArgument, Equatable {
     var forward: ForwardClient.Forward
 
     init?(argument: String) {
-        guard let fields = Self.fields(of: argument) else { return nil }
+        guard let fields = Self.fields(of: argument), 2...4 ~= fields.count else { return nil }
         let isPath = fields.map { $0.hasPrefix("/") }
         let sourceCount = isPath.first == true ? 1 : isPath.last == true ? fields.count - 1 : fields.count - 2
         guard let source = Self.address(Array(fields.prefix(sourceCount)), hostIfNone: "localhost"),

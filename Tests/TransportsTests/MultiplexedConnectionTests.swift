@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Jingle
 import NIOCore
 import NIOPosix
 import Synchronization
@@ -195,6 +196,7 @@ private struct OneStream: PeerConnection {
     func acceptStream() async throws -> (contentName: String, stream: any ByteStream) {
         throw ByteStreamError.closed("one only")
     }
+    func limitSending(to limit: RateLimit?) async {}
     func close(code: UInt64) async {}
     func waitUntilClosed() async throws {}
 }

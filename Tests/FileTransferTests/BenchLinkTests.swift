@@ -159,7 +159,7 @@ struct BenchLinkTests {
             .report(BenchArrival(microseconds: 2000, byteCount: 5)),
             .report(BenchArrival(microseconds: 1000, byteCount: 6)),
         ],
-        Array(repeating: .report(BenchArrival(microseconds: 0, byteCount: 0)), count: 100),
+        Array(repeating: .report(BenchArrival(microseconds: 0, byteCount: 0)), count: 5000),
         // Out of turn, or the answer to nothing.
         [.start(phase)], [.pong(77)], [.end],
         // Accounts that cannot be true.

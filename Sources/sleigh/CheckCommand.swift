@@ -11,8 +11,8 @@ struct CheckCommand: SleighCommand {
         commandName: "check", abstract: "Say what works from here, or whether somebody can receive.",
         usage: "sleigh check [OPTIONS] [ADDRESS]",
         discussion: """
-            Without an address: the account's server and what it offers, which STUN and TURN servers work, and what kind of
-            NAT this host is behind. With one: whether that person or device is reachable and can receive a file. Nobody's
+            Without an address: the account's server and what it offers, which STUN and TURN servers work, and what kind of \
+            NAT this host is behind. With one: whether that person or device is reachable and can receive a file. Nobody's \
             device rings.
             """)
 

@@ -16,10 +16,10 @@ struct ForwardCommand: SleighCommand {
             sleigh forward --listen [--allow TARGET] ... [--allow-listen ADDRESS] ... [OPTIONS]
             """,
         discussion: """
-            All connections share one session, which is made again when it is lost.
+            All connections share one session, which is made again when it is lost. On one host, then on the other:
 
-              sleigh forward --listen --from me@example.org --allow localhost:5432   on one host
-              sleigh forward -L 5432:localhost:5432 you@example.org                  on the other
+              sleigh forward --listen --from me@example.org --allow localhost:5432
+              sleigh forward -L 5432:localhost:5432 you@example.org
             """)
 
     @Argument(
@@ -39,7 +39,8 @@ struct ForwardCommand: SleighCommand {
 
     @Option(
         name: [.customShort("R", allowingJoined: true), .customLong("remote")],
-        help: ArgumentHelp("The other way round: listen there, and connect from here.", valueName: "forward"))
+        help: ArgumentHelp(
+            "The other way round: listen there, and connect from here. Can be repeated.", valueName: "forward"))
     var remote: [ForwardArgument] = []
 
     @Option(

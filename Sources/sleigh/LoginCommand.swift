@@ -7,6 +7,7 @@ import XMPP
 struct LoginCommand: SleighCommand {
     static let configuration = CommandConfiguration(
         commandName: "login", abstract: "Check an account's password with its server, and keep it.",
+        usage: "sleigh login [OPTIONS] ADDRESS",
         discussion: "The password is asked on the terminal, or read from --password-file. It is never an argument.")
 
     @Argument(help: "The account, such as me@example.org.")

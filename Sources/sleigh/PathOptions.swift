@@ -33,7 +33,7 @@ struct PathOptions: ParsableArguments {
     @Flag(help: "Hide this host's addresses from the peer: use relays, proxies and the XMPP server only.")
     var relayOnly = false
 
-    @Flag(help: "Refuse paths on which others could read the file; only clients other than sleigh have them.")
+    @Flag(help: "Refuse paths on which others could read the data; only clients other than sleigh have them.")
     var requireE2e = false
 
     @Option(

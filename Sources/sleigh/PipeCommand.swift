@@ -8,7 +8,7 @@ import XMPP
 /// `sleigh pipe`: joins two programs.
 struct PipeCommand: SleighCommand {
     static let configuration = CommandConfiguration(
-        commandName: "pipe", abstract: "Join standard input and output to those of somebody else.",
+        commandName: "pipe", abstract: "Join standard input and output to those of another host.",
         usage: """
             sleigh pipe [OPTIONS] ADDRESS
             sleigh pipe --listen [OPTIONS]
@@ -16,8 +16,8 @@ struct PipeCommand: SleighCommand {
         discussion: """
             Both directions are open at once, and each ends on its own. Standard output carries nothing but data.
 
-              tar c . | sleigh pipe you@example.org           on one host
-              sleigh pipe --listen --from me@example.org | tar x   on the other
+              tar c . | sleigh pipe you@example.org                          on one host
+              sleigh pipe --listen --from me@example.org </dev/null | tar x  on the other
             """)
 
     @Argument(

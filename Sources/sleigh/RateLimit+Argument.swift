@@ -6,24 +6,14 @@ extension RateLimit {
     /// What a user may write, in a few words.
     static let notation = "bytes a second, such as 500k, 20M or 1.5Mi, or bits, such as 160Mbit"
 
-    private static let factors: [String: Double] = [
-        "": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 0x1p10, "mi": 0x1p20, "gi": 0x1p30, "ti": 0x1p40,
-    ]
-
-    /// Reads a number with a unit: decimal `k`, `M`, `G` and `T` or binary `Ki`, `Mi`, `Gi` and `Ti`, of bytes (`B`, which may
-    /// be left out) or of `bit`; `/s` may follow. Upper and lower case are the same but for `b` alone, which some mean as
+    /// Reads a number with a ``ByteUnit`` of bytes (`B`, which may be left out) or of `bit`; `/s` may follow. Upper and lower case are the same but for `b` alone, which some mean as
     /// bits and others as bytes.
     ///
     /// - Throws: `ValidationError` with what is wrong with it.
     static func reading(_ argument: String) throws -> RateLimit {
         let name = "'\(printable(argument, columns: 40))'"
         let notUnderstood = ValidationError("\(name) is not a rate. Write \(notation).")
-        guard argument.utf8.count <= 40 else { throw notUnderstood }
-        let digits = argument.prefix { $0.isASCII && $0.isNumber || $0 == "." }
-        guard digits.first?.isNumber == true, digits.last?.isNumber == true, let number = Double(digits) else {
-            throw notUnderstood
-        }
-        var unit = argument[digits.endIndex...]
+        guard case (let digits, let number, var unit)? = ByteUnit.split(argument) else { throw notUnderstood }
         if unit.hasSuffix("/s") { unit = unit.dropLast(2) }
         var divisor = 1.0
         if unit.lowercased().hasSuffix("bit") {
@@ -35,7 +25,7 @@ extension RateLimit {
             let rest = printable("\(digits)\(unit.dropLast())")
             throw ValidationError("\(name) may mean bits or bytes. Write \(rest)bit or \(rest)B.")
         }
-        guard let factor = factors[unit.lowercased()] else { throw notUnderstood }
+        guard let factor = ByteUnit.factor(of: unit) else { throw notUnderstood }
         let bytesPerSecond = (number * factor / divisor).rounded()
         let range = bytesPerSecondRange
         guard bytesPerSecond >= Double(range.lowerBound) else {

@@ -6,7 +6,8 @@ import XMPP
 /// `sleigh receive`: waits for files.
 struct ReceiveCommand: SleighCommand {
     static let configuration = CommandConfiguration(
-        commandName: "receive", abstract: "Wait for files, and ask before accepting them.")
+        commandName: "receive", abstract: "Wait for files, and ask before accepting them.",
+        usage: "sleigh receive [OPTIONS]")
 
     @Option(help: ArgumentHelp("Put files into this folder.", valueName: "folder"))
     var into = "."

@@ -6,9 +6,9 @@ import TerminalUI
 struct Sleigh: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sleigh",
-        abstract: "Sends files and streams straight from one host to another.",
+        abstract: "Sends files, joins programs and forwards ports straight from one host to another.",
         discussion: """
-            XMPP carries the negotiation; the bytes travel directly, encrypted from end to end.
+            XMPP carries the negotiation; the bytes travel directly where they can, encrypted from end to end.
 
               sleigh login me@example.org          asks for the password and keeps it
               sleigh receive                       on one host

@@ -90,32 +90,10 @@ struct BenchSession: Sendable {
         return false
     }
 
-    private func connect() async throws -> (any PeerConnection, any ByteStream) {
-        if options == nil {
-            let (connection, name, stream) = try await negotiation.acceptStream()
-            guard name == content.name else {
-                stream.reset(code: StreamErrorCode.notAsNegotiated.rawValue)
-                throw TransferError.protocolViolation("the peer opened a stream for another content")
-            }
-            return (connection, stream)
-        }
-        let answer: Void? = try await negotiation.answeringProposals {
-            try await accepted.stream.first(within: OutgoingFile.answerTimeout)
-        }
-        guard answer != nil else { throw TransferError.notAnswered(session.peer) }
-        let connection = try await negotiation.connect()
-        return (connection, try await connection.openStream(contentName: content.name))
-    }
-
     private func measure() async throws {
-        let connection: any PeerConnection
-        let stream: any ByteStream
-        do {
-            (connection, stream) = try await connect()
-        } catch let error as ByteStreamError {
-            throw try await position.interruption(by: error, peer: session.peer)
-        }
-        position.connect()
+        let (connection, stream) = try await negotiation.firstStream(
+            of: content, in: session, as: options == nil ? .responder : .initiator, accepted: accepted.stream,
+            position: position)
         do {
             if let fingerprint = negotiation.peerFingerprint { try service.trust.confirm(session.peer, fingerprint) }
             recorder.note { $0.path = connection.path }

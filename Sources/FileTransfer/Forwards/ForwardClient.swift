@@ -108,7 +108,7 @@ public final class ForwardClient: Sendable {
                 self.hub.link = link
                 defer { self.hub.link = nil }
                 for (listener, target) in self.listeners { self.report(.listening(at: listener.address, to: target)) }
-                group.addTask { try await self.takeArrivals(from: link) }
+                group.addTask { try await link.serveStreams { await self.take($0, from: link) } }
                 try await group.next()
             }
         }
@@ -165,21 +165,6 @@ public final class ForwardClient: Sendable {
         } catch let refused as ForwardRefused {
             throw ForwardError.refused(forward.source, refused.reason)
         }
-    }
-
-    private func takeArrivals(from link: ForwardLink) async throws {
-        let end: ByteStreamError = try await withThrowingDiscardingTaskGroup { group in
-            while true {
-                let stream: any ByteStream
-                do {
-                    stream = try await link.connection.acceptStream().stream
-                } catch let error as ByteStreamError {
-                    return error
-                }
-                group.addTask { await self.take(stream, from: link) }
-            }
-        }
-        throw end
     }
 
     private func take(_ stream: any ByteStream, from link: ForwardLink) async {

@@ -41,6 +41,24 @@ struct ForwardLink: Sendable {
         }
     }
 
+    /// Serves every stream that the peer opens, until the connection is over and what has come is written.
+    ///
+    /// - Throws: `ByteStreamError`, `CancellationError`.
+    func serveStreams(_ serve: @escaping @Sendable (any ByteStream) async -> Void) async throws {
+        let end: ByteStreamError = try await withThrowingDiscardingTaskGroup { group in
+            while true {
+                let stream: any ByteStream
+                do {
+                    stream = try await connection.acceptStream().stream
+                } catch let error as ByteStreamError {
+                    return error
+                }
+                group.addTask { await serve(stream) }
+            }
+        }
+        throw end
+    }
+
     private func receiveReply(on stream: any ByteStream) async throws -> Opened {
         var bytes: [UInt8] = []
         while let block = try await stream.read() {

@@ -26,18 +26,7 @@ final class ForwardServer: Sendable {
     ///
     /// - Throws: `ByteStreamError`, `CancellationError`.
     func run() async throws {
-        let end: ByteStreamError = try await withThrowingDiscardingTaskGroup { group in
-            while true {
-                let stream: any ByteStream
-                do {
-                    stream = try await link.connection.acceptStream().stream
-                } catch let error as ByteStreamError {
-                    return error
-                }
-                group.addTask { await self.serve(stream) }
-            }
-        }
-        throw end
+        try await link.serveStreams { await self.serve($0) }
     }
 
     private func serve(_ stream: any ByteStream) async {

@@ -100,34 +100,9 @@ struct ForwardSession: Sendable {
 
     // MARK: The path
 
-    /// The connection, and the stream that the initiator opens first.
-    private func connect() async throws -> (any PeerConnection, any ByteStream) {
-        switch role {
-        case .initiator:
-            let answer: Void? = try await negotiation.answeringProposals {
-                try await accepted.stream.first(within: OutgoingFile.answerTimeout)
-            }
-            guard answer != nil else { throw TransferError.notAnswered(session.peer) }
-            let connection = try await negotiation.connect()
-            return (connection, try await connection.openStream(contentName: content.name))
-        case .responder:
-            let (connection, name, stream) = try await negotiation.acceptStream()
-            guard name == content.name else {
-                stream.reset(code: StreamErrorCode.notAsNegotiated.rawValue)
-                throw TransferError.protocolViolation("the peer opened a stream for another content")
-            }
-            return (connection, stream)
-        }
-    }
-
     private func forward(_ body: @escaping @Sendable (ForwardLink) async throws -> Void) async throws {
-        let (base, first): (any PeerConnection, any ByteStream)
-        do {
-            (base, first) = try await connect()
-        } catch let error as ByteStreamError {
-            throw try await position.interruption(by: error, peer: session.peer)
-        }
-        position.connect()
+        let (base, first) = try await negotiation.firstStream(
+            of: content, in: session, as: role, accepted: accepted.stream, position: position)
         do {
             if let fingerprint = negotiation.peerFingerprint { try service.trust.confirm(session.peer, fingerprint) }
             report(.connected(base.path, peer: session.peer, fingerprint: negotiation.peerFingerprint))

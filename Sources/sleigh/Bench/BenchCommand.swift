@@ -15,7 +15,7 @@ struct BenchCommand: SleighCommand {
             sleigh bench --disk [OPTIONS] [FOLDER]
             """,
         discussion: """
-            Fills the path with bytes that are thrown away on arrival, first up (to the other host), then down, and says
+            Fills the path with bytes that are thrown away on arrival, first up (to the other host), then down, and says \
             what arrived once the path was warm: rate, round trips, losses, processor time on both sides.
 
               sleigh bench --listen --from me@example.org   on one host
@@ -38,16 +38,17 @@ struct BenchCommand: SleighCommand {
     var allPaths = false
 
     @Option(
-        help: ArgumentHelp("How long to measure the warm path, each direction. Default: 10.", valueName: "seconds"))
+        help: ArgumentHelp(
+            "How long to measure the warm path, each direction: 0.5 to 600. Default: 10.", valueName: "seconds"))
     var time: Double?
 
     @Option(
         help: ArgumentHelp(
-            "Measure with so many bytes in each direction instead, such as 100M. With --disk: the size of the file; default: 1G.",
+            "Measure with so many bytes in each direction instead, such as 100M. With --disk: the size of the file; default: 1Gi.",
             valueName: "size"))
     var size: ByteSize?
 
-    @Option(help: ArgumentHelp("How many streams at once, over QUIC.", valueName: "count"))
+    @Option(help: ArgumentHelp("How many streams at once, over QUIC: 1 to 64. Default: 1.", valueName: "count"))
     var parallel: UInt16?
 
     @Flag(help: "Print comma-separated values on standard output.")

@@ -1,0 +1,39 @@
+import Jingle
+import Transports
+
+extension TransportNegotiation {
+    /// Finds a way for the content of a session, and the stream on it that the initiator opens first.
+    ///
+    /// - Parameters:
+    ///   - accepted: tells an initiator that the peer has accepted the session.
+    ///   - position: is told that there is a way.
+    /// - Throws: `TransferError`, `TransportFailure`, `CancellationError`, what the trust in devices throws.
+    func firstStream(
+        of content: ContentID, in session: JingleSessionHandle, as role: JingleRole, accepted: AsyncStream<Void>,
+        position: TransferPosition
+    ) async throws -> (connection: any PeerConnection, stream: any ByteStream) {
+        do {
+            let first: (any PeerConnection, any ByteStream)
+            switch role {
+            case .initiator:
+                let answer: Void? = try await answeringProposals {
+                    try await accepted.first(within: OutgoingFile.answerTimeout)
+                }
+                guard answer != nil else { throw TransferError.notAnswered(session.peer) }
+                let connection = try await connect()
+                first = (connection, try await connection.openStream(contentName: content.name))
+            case .responder:
+                let (connection, name, stream) = try await acceptStream()
+                guard name == content.name else {
+                    stream.reset(code: StreamErrorCode.notAsNegotiated.rawValue)
+                    throw TransferError.protocolViolation("the peer opened a stream for another content")
+                }
+                first = (connection, stream)
+            }
+            position.connect()
+            return first
+        } catch let error as ByteStreamError {
+            throw try await position.interruption(by: error, peer: session.peer)
+        }
+    }
+}

@@ -28,6 +28,9 @@ extension AgentCore {
     /// Gathering takes this long when a server does not answer (see the STUN timers).
     private static let silence = Duration.milliseconds(1900)
 
+    /// How long relays wait for the STUN server's name to be looked up.
+    private static let nameLimit = Duration.seconds(1)
+
     /// How long a host has to answer over UDP before it is asked over TCP.
     private static let headStart = Duration.milliseconds(500)
 
@@ -60,6 +63,7 @@ extension AgentCore {
         // the gathering has ended. The peer repeats its checks, and answers ours.
         if !checking.hasCredentials { cnice_for_each_socket(agent, stream, cnice_drop_checks) }
         for server in names { lookUp(server) }
+        loop.perform(after: Self.nameLimit) { [weak self] in self?.releaseRelays() }
         loop.perform(after: Self.headStart) { [weak self] in self?.addSpareRelays() }
         loop.perform(after: configuration.gatheringLimit) { [weak self] in self?.finishGathering() }
         checkGathering()

@@ -45,4 +45,11 @@ import Testing
     func wrongListeningPatterns(text: String) {
         #expect(ForwardRules.Pattern(listening: text) == nil)
     }
+
+    /// Two spellings of a letter are one to a reader, and two to the kernel.
+    @Test func pathsAreComparedByTheirBytes() throws {
+        let pattern = try #require(ForwardRules.Pattern(connecting: "unix:/run/caf\u{e9}"))
+        #expect(pattern.covers(.unix(path: "/run/caf\u{e9}")))
+        #expect(!pattern.covers(.unix(path: "/run/cafe\u{301}")))
+    }
 }

@@ -29,6 +29,7 @@ public final class ForwardClient: Sendable {
     private let budget: BlockBudget
     private let hub = ForwardHub()
     private let streamCount = Mutex(0)
+    private let arrivalCount = Mutex(0)
     private let isEstablished = Mutex(false)
 
     /// Listens at once, so that an address that cannot be had is known before anybody is asked.
@@ -68,7 +69,14 @@ public final class ForwardClient: Sendable {
                     try? await withThrowingDiscardingTaskGroup { group in
                         while true {
                             let arrival = try await listener.accept()
-                            group.addTask { await self.forward(arrival, to: target) }
+                            guard self.arrivalCount.take(below: ForwardLink.streamLimit) else {
+                                arrival.stream.reset(code: 0)
+                                continue
+                            }
+                            group.addTask {
+                                defer { self.arrivalCount.giveBack() }
+                                await self.forward(arrival, to: target)
+                            }
                         }
                     }
                 }
@@ -170,7 +178,7 @@ public final class ForwardClient: Sendable {
     private func take(_ stream: any ByteStream, from link: ForwardLink) async {
         do {
             guard streamCount.take(below: ForwardLink.streamLimit) else {
-                return try await link.refuse(.tooMany, stream)
+                return stream.reset(code: ForwardLink.brokenCode)
             }
             defer { streamCount.giveBack() }
             // Nothing but what we have asked for; the peer names no addresses.

@@ -29,16 +29,18 @@ struct ForwardLink: Sendable {
     ///
     /// - Throws: ``ForwardRefused``, `ByteStreamError`, `CancellationError`.
     func open(_ request: ForwardRequest) async throws -> Opened {
-        let stream = try await connection.openStream(contentName: contentName)
-        do {
-            try await stream.write(block(request.bytes))
-            let opened = try await Self.within(Self.replyTimeout) { try await receiveReply(on: stream) }
-            guard let opened else { throw ForwardRefused(reason: .unreachable) }
-            return opened
-        } catch {
-            stream.reset(code: Self.brokenCode)
-            throw error
+        let opened = try await Self.within(Self.replyTimeout) {
+            let stream = try await connection.openStream(contentName: contentName)
+            do {
+                try await stream.write(block(request.bytes))
+                return try await receiveReply(on: stream)
+            } catch {
+                stream.reset(code: Self.brokenCode)
+                throw error
+            }
         }
+        guard let opened else { throw ForwardRefused(reason: .unreachable) }
+        return opened
     }
 
     /// Serves every stream that the peer opens, until the connection is over and what has come is written.
@@ -97,10 +99,13 @@ struct ForwardLink: Sendable {
         try await stream.write(block(reply.bytes))
     }
 
-    /// Refuses a request; the stream is over.
+    /// Refuses a request; the stream is over, also when the peer does not take the reply.
     func refuse(_ reason: ForwardRefusal, _ stream: any ByteStream) async throws {
-        try await reply(.refused(reason), on: stream)
-        try await stream.finish()
+        let isTold: Void? = try await Self.within(Self.replyTimeout) {
+            try await reply(.refused(reason), on: stream)
+            try await stream.finish()
+        }
+        if isTold == nil { stream.reset(code: Self.brokenCode) }
     }
 
     private func block(_ bytes: some Collection<UInt8>) -> Block {

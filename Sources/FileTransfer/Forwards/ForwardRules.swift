@@ -50,7 +50,8 @@ public struct ForwardRules: Sendable, Hashable {
         /// Whether an address is one of these. Names are compared as they are written, and never looked up.
         public func covers(_ address: ForwardAddress) -> Bool {
             switch (kind, address) {
-            case (.unix(let allowed), .unix(let path)): allowed == path
+            // To the kernel two spellings of a letter are two paths.
+            case (.unix(let allowed), .unix(let path)): allowed.utf8.elementsEqual(path.utf8)
             case (.tcp(let hosts, let allowed), .tcp(let host, let port)):
                 (hosts?.contains(host.lowercased()) ?? true) && (allowed ?? port) == port
             case (.unix, .tcp), (.tcp, .unix): false

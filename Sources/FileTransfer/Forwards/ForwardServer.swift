@@ -8,13 +8,18 @@ import XMPP
 final class ForwardServer: Sendable {
     /// How many addresses a peer may have listened at.
     private static let listenerLimit = 64
+    /// Of how many addresses the user is told that a peer was refused them.
+    private static let toldLimit = 256
 
     private let link: ForwardLink
     private let rules: ForwardRules
     private let report: @Sendable (ForwardEvent) -> Void
     private let budget = BlockBudget()
     private let streamCount = Mutex(0)
+    private let arrivalCount = Mutex(0)
     private let listenerCount = Mutex(0)
+    /// What the user was told of this peer's requests.
+    private let told = Mutex<Set<String>>([])
 
     init(link: ForwardLink, rules: ForwardRules, report: @escaping @Sendable (ForwardEvent) -> Void) {
         self.link = link
@@ -32,7 +37,7 @@ final class ForwardServer: Sendable {
     private func serve(_ stream: any ByteStream) async {
         do {
             guard streamCount.take(below: ForwardLink.streamLimit) else {
-                return try await link.refuse(.tooMany, stream)
+                return stream.reset(code: ForwardLink.brokenCode)
             }
             defer { streamCount.giveBack() }
             switch try await link.receiveRequest(on: stream) {
@@ -46,16 +51,24 @@ final class ForwardServer: Sendable {
         }
     }
 
+    /// Reports what a peer can make happen as often as it likes: once for each address, and of so many addresses at most.
+    private func tell(_ event: ForwardEvent, of address: ForwardAddress) {
+        let isNew = told.withLock { told in
+            told.count < Self.toldLimit && told.insert(address.description).inserted
+        }
+        if isNew { report(event) }
+    }
+
     private func connect(to address: ForwardAddress, _ stream: any ByteStream) async throws {
         guard rules.connecting.contains(where: { $0.covers(address) }) else {
-            report(.denied(link.peer, .connect(address)))
+            tell(.denied(link.peer, .connect(address)), of: address)
             return try await link.refuse(.notAllowed, stream)
         }
         let local: SocketStream
         do {
             local = try await SocketStream.connect(to: address, budget: budget)
         } catch {
-            report(.unreachable(address, error.description))
+            tell(.unreachable(address, error.description), of: address)
             return try await link.refuse(.unreachable, stream)
         }
         try await link.reply(.accepted(port: 0), on: stream)
@@ -67,7 +80,7 @@ final class ForwardServer: Sendable {
 
     private func listen(at address: ForwardAddress, _ number: UInt16, _ stream: any ByteStream) async throws {
         guard rules.listening.contains(where: { $0.covers(address) }) else {
-            report(.denied(link.peer, .listen(address, number: number)))
+            tell(.denied(link.peer, .listen(address, number: number)), of: address)
             return try await link.refuse(.notAllowed, stream)
         }
         guard listenerCount.take(below: Self.listenerLimit) else { return try await link.refuse(.tooMany, stream) }
@@ -76,7 +89,7 @@ final class ForwardServer: Sendable {
         do {
             listener = try await SocketListener.listen(at: address, budget: budget)
         } catch {
-            report(.unreachable(address, error.description))
+            tell(.unreachable(address, error.description), of: address)
             return try await link.refuse(.unreachable, stream)
         }
         defer { listener.close() }
@@ -94,7 +107,14 @@ final class ForwardServer: Sendable {
                 try await withThrowingDiscardingTaskGroup { group in
                     while true {
                         let arrival = try await listener.accept()
-                        group.addTask { await self.hand(over: arrival, number, listener.address) }
+                        guard self.arrivalCount.take(below: ForwardLink.streamLimit) else {
+                            arrival.stream.reset(code: 0)
+                            continue
+                        }
+                        group.addTask {
+                            defer { self.arrivalCount.giveBack() }
+                            await self.hand(over: arrival, number, listener.address)
+                        }
                     }
                 }
             }

@@ -60,7 +60,7 @@ package final class MultiplexedConnection: PeerConnection {
     package static func over(
         _ base: any PeerConnection, stream: any ByteStream, role: Role
     ) async throws -> MultiplexedConnection {
-        try await over(base, stream: stream, role: role, pingInterval: .seconds(10))
+        try await over(base, stream: stream, role: role, pingInterval: .seconds(30))
     }
 
     /// The same, and asks the peer for a sign of life at another interval.
@@ -100,7 +100,10 @@ package final class MultiplexedConnection: PeerConnection {
                             })
                     }
                 }
-                try channel.pipeline.syncOperations.addHandler(MultiplexedLivenessHandler(interval: pingInterval))
+                let liveness = MultiplexedLivenessHandler(interval: pingInterval)
+                try channel.pipeline.syncOperations.addHandler(
+                    MultiplexedTrafficHandler(for: liveness), position: .first)
+                try channel.pipeline.syncOperations.addHandler(liveness)
                 return multiplexer
             }
             return MultiplexedConnection(base: base, baseStream: stream, role: role, pool: pool, core: core, link: link)

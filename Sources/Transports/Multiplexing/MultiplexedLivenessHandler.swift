@@ -2,8 +2,10 @@
 internal import NIOCore
 internal import NIOHTTP2
 
-/// Sends a PING at an interval, and ends the connection when nothing has come for two of them. It comes after HTTP/2's own
-/// handler, and watches what comes through it.
+/// Sends a PING at an interval, and ends the connection when nothing has moved for two of them. It comes after HTTP/2's own
+/// handler, and is told of the bytes that ``MultiplexedTrafficHandler`` sees before it.
+///
+/// An answer may be a long time behind what was written before on a slow path; bytes that move show that it lives.
 ///
 /// Below a byte stream there may be a proxy or a server that lives on when the peer is gone.
 final class MultiplexedLivenessHandler: ChannelInboundHandler {
@@ -13,6 +15,10 @@ final class MultiplexedLivenessHandler: ChannelInboundHandler {
     private let interval: TimeAmount
     private var timer: RepeatedTask?
     private var unansweredCount = 0
+    private var sentByteCount = 0
+
+    /// As many bytes as PINGs alone do not have.
+    private static let leastTraffic = 1024
 
     init(interval: Duration) { self.interval = TimeAmount(interval) }
 
@@ -26,10 +32,13 @@ final class MultiplexedLivenessHandler: ChannelInboundHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) { timer?.cancel() }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        // An answer has overtaken nothing: it shows that all before it has come.
-        if case .ping(_, ack: true) = unwrapInboundIn(data).payload { unansweredCount = 0 }
-        context.fireChannelRead(data)
+    /// Bytes have come.
+    func noteReceived() { unansweredCount = 0 }
+
+    /// So many bytes have gone on.
+    func noteSent(byteCount: Int) {
+        sentByteCount += byteCount
+        if sentByteCount >= Self.leastTraffic { unansweredCount = 0 }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -40,6 +49,7 @@ final class MultiplexedLivenessHandler: ChannelInboundHandler {
     private func ping(_ context: ChannelHandlerContext) {
         guard unansweredCount < 2 else { return context.close(promise: nil) }
         unansweredCount += 1
+        sentByteCount = 0
         let ping = HTTP2Frame(streamID: .rootStream, payload: .ping(HTTP2PingData(), ack: false))
         context.writeAndFlush(wrapOutboundOut(ping), promise: nil)
     }

@@ -68,7 +68,7 @@ package final class SocketListener: Sendable {
     }
 
     private static func listen(_ bootstrap: ServerBootstrap, host: String, port: Int) async throws -> [any Channel] {
-        switch host {
+        switch host.lowercased() {
         case "*":
             do {
                 return [try await bootstrap.bind(host: "::", port: port).get()]
@@ -112,8 +112,12 @@ package final class SocketListener: Sendable {
         }
         if call(Glibc.bind, descriptor) == 0 { return descriptor }
         if errno == EADDRINUSE {
-            let probe = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-            let isAbandoned = call(Glibc.connect, probe) != 0 && errno == ECONNREFUSED
+            // A file that is no socket refuses connections too.
+            var info = stat()
+            let isSocket = lstat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFSOCK
+            let probe = socket(
+                AF_UNIX, CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
+            let isAbandoned = isSocket && call(Glibc.connect, probe) != 0 && errno == ECONNREFUSED
             Glibc.close(probe)
             if isAbandoned, unlink(path) == 0, call(Glibc.bind, descriptor) == 0 { return descriptor }
             errno = EADDRINUSE
@@ -131,8 +135,9 @@ package final class SocketListener: Sendable {
     /// Ends it. Connections that came go on.
     package func close() {
         guard !isClosed.exchange(true, ordering: .relaxed) else { return }
+        // First, as somebody else may listen there as soon as the channel is closed.
+        if case .unix(let path) = address { unlink(path) }
         for channel in channels { channel.close(promise: nil) }
         arrivals.finish(throwing: SocketError("it is closed"))
-        if case .unix(let path) = address { unlink(path) }
     }
 }

@@ -10,8 +10,10 @@ extension EndToEnd {
             var listener: Program
             var opener: Program
 
-            func expectSuccess(sourceLocation: SourceLocation = #_sourceLocation) async throws {
-                let opened = try await opener.exit(within: .seconds(120))
+            func expectSuccess(
+                within limit: Duration = .seconds(120), sourceLocation: SourceLocation = #_sourceLocation
+            ) async throws {
+                let opened = try await opener.exit(within: limit)
                 let listened = try await listener.exit(within: .seconds(30))
                 #expect(opened.status == 0, "\(opened.messages)", sourceLocation: sourceLocation)
                 #expect(listened.status == 0, "\(listened.messages)", sourceLocation: sourceLocation)
@@ -89,7 +91,7 @@ extension EndToEnd {
         @Test func longStreamOfUnknownLength() async throws {
             try await World.with(.lan) { world in
                 let folder = world.folder.path
-                let bytes = 1 << 30
+                let bytes = 5 << 30
                 let pair = try await Self.pair(
                     in: world,
                     bob: "/usr/bin/time -o \(folder)/bob.rss -f %M \"$@\" | sha256sum >\(folder)/got; "
@@ -97,8 +99,8 @@ extension EndToEnd {
                     alice: "openssl enc -aes-128-ctr -K 00 -iv 00 -in /dev/zero 2>/dev/null | head -c \(bytes) "
                         + "| tee >(sha256sum >\(folder)/sent) | /usr/bin/time -o \(folder)/alice.rss -f %M \"$@\"")
                 let started = ContinuousClock.now
-                try await pair.expectSuccess()
-                print("PIPE 1 GiB in \(ContinuousClock.now - started)")
+                try await pair.expectSuccess(within: .seconds(900))
+                print("PIPE 5 GiB in \(ContinuousClock.now - started)")
                 let digests = try ["sent", "got"].map { try String(contentsOfFile: "\(folder)/\($0)", encoding: .utf8) }
                 #expect(digests[0].count > 60 && digests[0] == digests[1])
                 for side in ["alice", "bob"] {

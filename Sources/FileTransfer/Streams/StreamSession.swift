@@ -29,6 +29,8 @@ struct StreamSession: Sendable {
     private let confirmed = Outcome<UInt64?>()
     private let disconnected = Outcome<Void>()
     private let isStopped = Flag()
+    /// Whether the program here takes no more, and the peer was told.
+    private let hasStopped = Flag()
     private let position = TransferPosition()
 
     init(
@@ -77,8 +79,8 @@ struct StreamSession: Sendable {
                 stopped.continuation.yield()
             case .ended(.local):
                 return
-            case .ended where isStopped.isSet:
-                // What has come is still being written; `copy` then says that the peer took not everything.
+            case .ended where isStopped.isSet || hasStopped.isSet:
+                // What has come is still being written; `copy` then says who took not everything.
                 return
             case .ended(.peer(let reason)) where reason?.condition == .success && position.isConnected:
                 confirmed.settle(.success(nil))
@@ -150,7 +152,9 @@ struct StreamSession: Sendable {
             // It fails when the session is over, of which `follow` tells the reason.
             switch notice {
             case .delivered(let byteCount): try? await session.sendInfo(.delivered(reference, byteCount: byteCount))
-            case .stopped: try? await session.sendInfo(.stopped(reference))
+            case .stopped:
+                hasStopped.set()
+                try? await session.sendInfo(.stopped(reference))
             }
         } progress: {
             position.advance(to: $0)

@@ -42,10 +42,14 @@ extension BenchLink {
         /// How long to wait for the next sample.
         var untilNext: Duration { max(.zero, next - .now) }
 
-        /// Goes on to the next sample; those that were missed are left out.
-        mutating func advance() {
+        /// Whether the next sample is due, and if so, goes on to the one after it; those that were missed are left out.
+        ///
+        /// To be asked after each event too: where processors are scarce, one is always there when the time is up.
+        mutating func isDue() -> Bool {
+            guard next <= .now else { return false }
             next += BenchLink.interval
             if next < .now { next = .now + BenchLink.interval }
+            return true
         }
 
         func check(hasBegun: Bool) throws(TransferError) {
@@ -106,6 +110,8 @@ extension BenchLink {
                 let sample = try sending.note(arrival, at: .now)
                 warm = sample.time >= phase.warmUp
                 following.sampled(sample)
+                // With each report, not by the clock: the last one comes before the stop, so that there is one at least.
+                if warm, let roundTrip = connection.statistics.roundTripTime { meter.roundTrips.append(roundTrip) }
                 noteAllowance()
             case .frame(.stop):
                 sending.stop()
@@ -115,22 +121,19 @@ extension BenchLink {
             case .pong(let time): if pings, warm, !isWritten { outcome.pings.append(time) }
             case .written: isWritten = true
             // A stream that was there before the phase was known.
-            case .streamAdded: continue
+            case .streamAdded: break
             case .frame, .arrived: throw Self.untimely
-            case nil:
-                clock.advance()
-                // The receiver's word may be lost in a path that is full, or be held back.
-                if .now - clock.started > phase.length + Self.firstByteLimit {
-                    sending.stop()
-                    noteAllowance()
-                }
-                try clock.check(hasBegun: true)
-                if warm, !isWritten, let roundTrip = connection.statistics.roundTripTime {
-                    meter.roundTrips.append(roundTrip)
-                }
-                // Prosody's proxy holds the last bytes back until more come.
-                if following.isInitiator, pings || isWritten { try ping() }
+            case nil: break
             }
+            guard clock.isDue() else { continue }
+            // The receiver's word may be lost in a path that is full, or be held back.
+            if .now - clock.started > phase.length + Self.firstByteLimit {
+                sending.stop()
+                noteAllowance()
+            }
+            try clock.check(hasBegun: true)
+            // Prosody's proxy holds the last bytes back until more come.
+            if following.isInitiator, pings || isWritten { try ping() }
         }
         outcome.own = meter.account(byteCount: sending.sentByteCount, sentOver: connection)
         return outcome
@@ -166,7 +169,7 @@ extension BenchLink {
                 continue
             }
             switch try await events.next(within: clock.untilNext) {
-            case .arrived, .streamAdded: continue
+            case .arrived, .streamAdded: break
             case .frame(.result(let account)) where following.isInitiator:
                 outcome.peer = try check(account, of: phase, since: clock.started)
             case .pong(let time):
@@ -174,15 +177,15 @@ extension BenchLink {
                     outcome.pings.append(time)
                 }
             case .frame, .written: throw Self.untimely
-            case nil:
-                clock.advance()
-                try look()
-                try clock.check(hasBegun: byteCount != nil || arrival(at: .now) != nil)
-                let arrived = arrival(at: .now)?.byteCount ?? 0
-                // What the peer answers brings what a proxy holds back.
-                if following.isInitiator, pings || arrived == lastByteCount { try ping() }
-                lastByteCount = arrived
+            case nil: break
             }
+            guard clock.isDue() else { continue }
+            try look()
+            try clock.check(hasBegun: byteCount != nil || arrival(at: .now) != nil)
+            let arrived = arrival(at: .now)?.byteCount ?? 0
+            // What the peer answers brings what a proxy holds back.
+            if following.isInitiator, pings || arrived == lastByteCount { try ping() }
+            lastByteCount = arrived
         }
         outcome.own = meter.account(byteCount: byteCount ?? 0, sentOver: nil)
         return outcome

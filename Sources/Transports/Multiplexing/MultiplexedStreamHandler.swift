@@ -33,6 +33,8 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
     private var isOpen = false
     private var isReadPending = false
     private var isInputOver = false
+    private var output = GatheredOutput()
+    private var isEndRequested = false
     private var isEndWritten = false
     private var isReset = false
 
@@ -151,41 +153,57 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
             return context.close(promise: nil)
         }
         for block in work.blocks {
-            let count = block.count
-            write(.data(.init(data: .byteBuffer(ByteBuffer(bytes: block.bytes)))), context) { stream in
-                stream.acknowledge(byteCount: count, isFinished: false)
-            }
+            output.add(block.bytes)
+            writeGathered(context, onlyLarge: true)
         }
         work.blocks.removeAll(keepingCapacity: true)
         swap(&spareBlocks, &work.blocks)
-        if work.endsNow {
-            isEndWritten = true
-            write(.data(.init(data: .byteBuffer(ByteBuffer()), endStream: true)), context) { stream in
-                stream.acknowledge(byteCount: 0, isFinished: true)
-            }
-        }
+        if work.endsNow { isEndRequested = true }
+        writeGathered(context)
+        endOutputIfDone(context)
         unreadByteCount -= work.creditByteCount
         deliverIfWanted()
         readMore(context)
     }
 
+    private func writeGathered(_ context: ChannelHandlerContext, onlyLarge: Bool = false) {
+        guard !isReset, let piece = output.takePiece(onlyLarge: onlyLarge) else { return }
+        let count = piece.readableBytes
+        write(.data(.init(data: .byteBuffer(piece))), context) { handler, context in
+            handler.output.noteWritten()
+            handler.stream.acknowledge(byteCount: count, isFinished: false)
+            handler.writeGathered(context)
+            handler.endOutputIfDone(context)
+        }
+    }
+
+    private func endOutputIfDone(_ context: ChannelHandlerContext) {
+        guard isEndRequested, !isEndWritten, !isReset, output.isEmpty else { return }
+        isEndWritten = true
+        write(.data(.init(data: .byteBuffer(ByteBuffer()), endStream: true)), context) { handler, _ in
+            handler.stream.acknowledge(byteCount: 0, isFinished: true)
+        }
+    }
+
+    private func write(_ payload: HTTP2Frame.FramePayload, _ context: ChannelHandlerContext) {
+        context.writeAndFlush(wrapOutboundOut(payload), promise: nil)
+    }
+
     /// - Parameter onWritten: is called when it is on its way.
     private func write(
         _ payload: HTTP2Frame.FramePayload, _ context: ChannelHandlerContext,
-        onWritten: (@Sendable (BufferedByteStream) -> Void)? = nil
+        onWritten: @escaping @Sendable (MultiplexedStreamHandler, ChannelHandlerContext) -> Void
     ) {
-        var promise: EventLoopPromise<Void>?
-        if let onWritten {
-            let written = context.eventLoop.makePromise(of: Void.self)
-            written.futureResult.whenComplete { [stream] result in
-                switch result {
-                case .success: onWritten(stream)
-                case .failure: stream.fail(send: .closed("the connection was lost"), receive: nil)
-                }
+        let written = context.eventLoop.makePromise(of: Void.self)
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        written.futureResult.whenComplete { result in
+            let (handler, context) = bound.value
+            switch result {
+            case .success: onWritten(handler, context)
+            case .failure: handler.stream.fail(send: .closed("the connection was lost"), receive: nil)
             }
-            promise = written
         }
-        context.writeAndFlush(wrapOutboundOut(payload), promise: promise)
+        context.writeAndFlush(wrapOutboundOut(payload), promise: written)
     }
 
     // MARK: Receiving

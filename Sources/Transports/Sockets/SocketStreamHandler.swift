@@ -31,7 +31,7 @@ final class SocketStreamHandler: ChannelInboundHandler {
     private var isReadPending = false
     private var isInputOver = false
     private var isEndDelivered = false
-    private var pendingWriteCount = 0
+    private var output = GatheredOutput()
     private var isEndRequested = false
     private var isEndSent = false
     private var isClosed = false
@@ -106,7 +106,11 @@ final class SocketStreamHandler: ChannelInboundHandler {
             TCPSocket(context).abortOnClose()
             return context.close(promise: nil)
         }
-        for block in work.blocks { write(block, context) }
+        for block in work.blocks {
+            output.add(block.bytes)
+            writeGathered(context, onlyLarge: true)
+        }
+        writeGathered(context)
         work.blocks.removeAll(keepingCapacity: true)
         swap(&spareBlocks, &work.blocks)
         if work.endsNow { isEndRequested = true }
@@ -116,22 +120,23 @@ final class SocketStreamHandler: ChannelInboundHandler {
         closeIfOver(context)
     }
 
-    private func write(_ block: Block, _ context: ChannelHandlerContext) {
-        let count = block.count
-        pendingWriteCount += 1
+    private func writeGathered(_ context: ChannelHandlerContext, onlyLarge: Bool = false) {
+        guard let piece = output.takePiece(onlyLarge: onlyLarge) else { return }
+        let count = piece.readableBytes
         let written = context.eventLoop.makePromise(of: Void.self)
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         written.futureResult.whenSuccess {
             let (handler, context) = bound.value
-            handler.pendingWriteCount -= 1
+            handler.output.noteWritten()
             handler.stream.acknowledge(byteCount: count, isFinished: false)
+            handler.writeGathered(context)
             handler.endOutputIfDone(context)
         }
-        context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: block.bytes)), promise: written)
+        context.writeAndFlush(wrapOutboundOut(piece), promise: written)
     }
 
     private func endOutputIfDone(_ context: ChannelHandlerContext) {
-        guard isEndRequested, !isEndSent, pendingWriteCount == 0 else { return }
+        guard isEndRequested, !isEndSent, output.isEmpty else { return }
         isEndSent = true
         // Not through NIO, which would close the whole connection if the program has ended its direction.
         TCPSocket(context).endOutput()

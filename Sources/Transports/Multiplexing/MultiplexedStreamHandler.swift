@@ -94,9 +94,8 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
             } else {
                 .closed("the connection was lost")
             }
-        let isReset = if case .reset = error { true } else { false }
         deliverFilling()
-        stream.fail(send: error, receive: error, dropsData: isReset)
+        stream.fail(send: error, receive: error)
         context.close(promise: nil)
     }
 

@@ -88,8 +88,8 @@ final class SocketStreamHandler: ChannelInboundHandler {
     private func end(_ context: ChannelHandlerContext, _ error: ByteStreamError) {
         guard !isClosed else { return }
         isClosed = true
-        drain()
-        // What has no block is lost; so is whatever the program meant to be complete, which is not the case without an end.
+        // All of it, as blocks that are free later would find nobody: NIO has read what the kernel had.
+        drain(isLast: true)
         stream.fail(send: error, receive: error)
         context.close(promise: nil)
     }
@@ -103,7 +103,8 @@ final class SocketStreamHandler: ChannelInboundHandler {
             isClosed = true
             filling = nil
             // Whoever is at the other end sees a connection that broke off, not one that ended. Unix sockets cannot tell.
-            TCPSocket(context).abortOnClose()
+            // After the end it has all that came before, and what it writes is refused.
+            if !isEndSent { TCPSocket(context).abortOnClose() }
             return context.close(promise: nil)
         }
         for block in work.blocks {
@@ -161,8 +162,10 @@ final class SocketStreamHandler: ChannelInboundHandler {
     }
 
     /// Puts what was read into blocks, as long as there are any, and hands over what is full or asked for.
-    private func drain() {
-        while input.readableBytes > 0, let block = filling ?? share.take() {
+    ///
+    /// - Parameter isLast: whether there is no other time: all gets a block.
+    private func drain(isLast: Bool = false) {
+        while input.readableBytes > 0, let block = filling ?? (isLast ? share.takeAny() : share.take()) {
             filling = block
             let room = UnsafeMutableRawBufferPointer(rebasing: block.storage[block.count...])
             input.readWithUnsafeReadableBytes { bytes in
@@ -181,7 +184,7 @@ final class SocketStreamHandler: ChannelInboundHandler {
                 return stream.deliverEnd()
             }
         }
-        if filling != nil, stream.notePartial() { deliverFilling() }
+        if filling != nil, isLast || stream.notePartial() { deliverFilling() }
     }
 
     private func deliverFilling() {

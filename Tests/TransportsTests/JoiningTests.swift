@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import Jingle
 import NIOPosix
+import TestConnections
 import Testing
 
 @testable import Transports
@@ -119,8 +120,8 @@ struct JoiningTests {
             return try await body(stream, try await pair.server.acceptStream().stream)
         case .http2:
             let (near, far) = try await socketStreams()
-            let client = try await MultiplexedConnection.over(OneStream(), stream: near, role: .client)
-            let server = try await MultiplexedConnection.over(OneStream(), stream: far, role: .server)
+            let client = try await MultiplexedConnection.over(StreamlessConnection(), stream: near, role: .client)
+            let server = try await MultiplexedConnection.over(StreamlessConnection(), stream: far, role: .server)
             return try await withThrowingTaskGroup(of: Void.self) { group in
                 defer { group.cancelAll() }
                 group.addTask { await client.run() }

@@ -1,4 +1,6 @@
 import Synchronization
+import TestConnections
+import TestSupport
 import Testing
 
 @testable import Transports
@@ -111,7 +113,7 @@ struct MultiplexedConnectionTests {
     @Test func silentPeerIsNoticed() async throws {
         let (near, far) = try await socketStreams()
         let connection = try await MultiplexedConnection.over(
-            OneStream(), stream: near, role: .client, pingInterval: .milliseconds(50))
+            StreamlessConnection(), stream: near, role: .client, pingInterval: .milliseconds(50))
         let run = Task { await connection.run() }
         try await connection.waitUntilClosed()
         await run.value
@@ -122,9 +124,9 @@ struct MultiplexedConnectionTests {
     @Test(arguments: [MultiplexedConnection.Role.client, .server], 0..<40)
     func garbageEndsTheConnection(role: MultiplexedConnection.Role, seed: UInt64) async throws {
         let (near, far) = try await socketStreams()
-        let connection = try await MultiplexedConnection.over(OneStream(), stream: near, role: role)
+        let connection = try await MultiplexedConnection.over(StreamlessConnection(), stream: near, role: role)
         let run = Task { await connection.run() }
-        var random = SplitMix(state: seed)
+        var random = SeededRandom(seed: seed)
         var bytes = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
         if seed % 4 == 0 || role == .client { bytes = [] }
         // SETTINGS, so that it gets further.
@@ -152,8 +154,8 @@ struct MultiplexedConnectionTests {
         _ body: @Sendable (MultiplexedConnection, MultiplexedConnection) async throws -> Void
     ) async throws {
         let (near, far) = try await socketStreams()
-        let client = try await MultiplexedConnection.over(OneStream(), stream: near, role: .client)
-        let server = try await MultiplexedConnection.over(OneStream(), stream: far, role: .server)
+        let client = try await MultiplexedConnection.over(StreamlessConnection(), stream: near, role: .client)
+        let server = try await MultiplexedConnection.over(StreamlessConnection(), stream: far, role: .server)
         try await withThrowingTaskGroup(of: Void.self) { group in
             defer { group.cancelAll() }
             group.addTask { await client.run() }
@@ -167,17 +169,5 @@ struct MultiplexedConnectionTests {
     private func send(_ bytes: [UInt8], on stream: any ByteStream) async throws {
         try await stream.writeAll(bytes, pool: pool)
         try await stream.finish()
-    }
-}
-
-private struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
     }
 }

@@ -21,15 +21,3 @@ func socketStreams() async throws -> (SocketStream, SocketStream) {
     }
     return (streams[0], streams[1])
 }
-
-/// A connection of which nothing is wanted but the stream that somebody has already.
-struct OneStream: PeerConnection {
-    var path: PathReport { PathReport(kind: .inBand) }
-    func openStream(contentName: String) async throws -> any ByteStream { throw ByteStreamError.closed("one only") }
-    func acceptStream() async throws -> (contentName: String, stream: any ByteStream) {
-        throw ByteStreamError.closed("one only")
-    }
-    func limitSending(to limit: RateLimit?) async {}
-    func close(code: UInt64) async {}
-    func waitUntilClosed() async throws {}
-}

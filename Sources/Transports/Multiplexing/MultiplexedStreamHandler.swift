@@ -30,6 +30,7 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
     private var spareBlocks: [Block] = []
     private var filling: Block?
     private var unreadByteCount = 0
+    private var window: MultiplexedWindow
     private var isOpen = false
     private var isReadPending = false
     private var isInputOver = false
@@ -39,7 +40,7 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
     private var isReset = false
 
     init(
-        _ side: Side, channel: any Channel, pool: BlockPool,
+        _ side: Side, channel: any Channel, pool: BlockPool, allowance: MultiplexedAllowance,
         welcome: @escaping (MultiplexedPurpose, BufferedByteStream) -> Bool = { _, _ in false }
     ) {
         self.side = side
@@ -47,7 +48,8 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
         self.pool = pool
         self.welcome = welcome
         stream = BufferedByteStream(
-            id: 0, carrier: MultiplexedStreamLink(channel: channel), highWater: MultiplexedStreamLink.windowByteCount)
+            id: 0, carrier: MultiplexedStreamLink(channel: channel), highWater: MultiplexedStreamLink.highWater)
+        window = MultiplexedWindow(of: allowance, now: .now())
     }
 
     // MARK: Events of the channel
@@ -70,6 +72,8 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
             if headers.endStream { endInput() }
         case .data(let data):
             if case .byteBuffer(let buffer) = data.data { fill(buffer) }
+            // It counts too, with its length (RFC 9113 § 6.9.1), and nobody takes it.
+            if let padding = data.paddingBytes { credit(padding + 1, context) }
             if data.endStream { endInput() }
         default: break
         }
@@ -95,12 +99,14 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
                 .closed("the connection was lost")
             }
         deliverFilling()
+        window.close()
         stream.fail(send: error, receive: error)
         context.close(promise: nil)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
         deliverFilling()
+        window.close()
         let error = ByteStreamError.closed("the stream has ended")
         // With the end of both directions the stream is over before we hear that ours is on its way.
         stream.fail(send: isEndWritten ? nil : error, receive: error)
@@ -113,6 +119,7 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
         if case .requests(let purpose) = side, !isOpen {
             isOpen = true
             write(.headers(.init(headers: purpose.request)), context)
+            write(.windowUpdate(windowSizeIncrement: MultiplexedWindow.firstIncrement), context)
             work(context)
         }
         readMore(context)
@@ -128,6 +135,7 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
             guard let purpose = MultiplexedPurpose(request: headers) else { return refuse(context) }
             isOpen = true
             write(.headers(.init(headers: MultiplexedPurpose.acceptance)), context)
+            write(.windowUpdate(windowSizeIncrement: MultiplexedWindow.firstIncrement), context)
             if !welcome(purpose, stream) { return refuse(context) }
             work(context)
         }
@@ -148,6 +156,7 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
         if let code = work.resetCode {
             isReset = true
             filling = nil
+            window.close()
             write(.rstStream(MultiplexedPurpose.errorCode(ofReset: code)), context)
             return context.close(promise: nil)
         }
@@ -161,6 +170,7 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
         writeGathered(context)
         endOutputIfDone(context)
         unreadByteCount -= work.creditByteCount
+        credit(work.creditByteCount, context)
         deliverIfWanted()
         readMore(context)
     }
@@ -213,6 +223,12 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
         context.read()
     }
 
+    /// Lets the peer send more, since so many bytes were taken.
+    private func credit(_ count: Int, _ context: ChannelHandlerContext) {
+        guard !isInputOver, !isReset, let increment = window.take(count, now: .now()) else { return }
+        write(.windowUpdate(windowSizeIncrement: increment), context)
+    }
+
     private func fill(_ buffer: ByteBuffer) {
         guard !isReset, !isInputOver else { return }
         buffer.withUnsafeReadableBytes { bytes in
@@ -234,6 +250,7 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
     private func endInput() {
         guard !isInputOver else { return }
         isInputOver = true
+        window.close()
         deliverFilling()
         stream.deliverEnd()
     }

@@ -25,7 +25,7 @@ final class QUICLoop {
     private static let statisticsInterval: UInt64 = 50_000_000
     /// Packets that come one by one cost far more than those that come together, so on a long path they may wait for
     /// each other: this share of the round trip, within limits.
-    private static let gatheringShare: UInt64 = 64
+    private static let gatheringShare: UInt64 = 32
     private static let minimumGatheringInterval: UInt64 = 100_000
     private static let maximumGatheringInterval: UInt64 = 2_000_000
     /// With more than this at a time packets do not gather: the kernel's buffer may be as small as 208 KiB.

@@ -3,8 +3,6 @@ import Jingle
 import Transports
 
 extension IncomingRequest {
-    /// How long the peer may take to go on after the path was lost: it may notice that only by the silence.
-    private static let continuationTimeout = Duration.seconds(60)
     /// How often it is asked meanwhile whether it is still there.
     private static let inquiryInterval = Duration.seconds(5)
 
@@ -54,19 +52,22 @@ extension IncomingRequest {
         _ report: (TransferEvent) -> Void
     ) async throws -> JingleHost.Offer {
         let (service, peer, application) = (service, peer, application)
-        guard let offers, try await service.canContinue(application, with: peer) else { throw loss.interruption() }
+        guard let offers, try await service.readiness(of: peer, for: application) != .gone else {
+            throw loss.interruption()
+        }
         report(.pathLost(loss.why))
         let offer = try await withThrowingTaskGroup(of: JingleHost.Offer?.self) { group in
             defer { group.cancelAll() }
             group.addTask { await offers.first { _ in true } }
             group.addTask {
-                try await Task.sleep(for: Self.continuationTimeout)
+                // It may notice the loss only by the silence.
+                try await Task.sleep(for: TransferService.continuationTimeout)
                 return nil
             }
             group.addTask {
                 repeat {
                     try await Task.sleep(for: Self.inquiryInterval)
-                } while try await service.canContinue(application, with: peer)
+                } while try await service.readiness(of: peer, for: application) != .gone
                 return nil
             }
             return try await group.next() ?? nil

@@ -4,14 +4,33 @@ import Jingle
 import XMPP
 
 extension TransferService {
-    /// Whether a device is there, and can go on with what it has begun.
+    /// How long there may be no answer at all, from the loss of the path on: what took the path may have taken the way to the
+    /// server for a while, too.
+    static let continuationTimeout = Duration.seconds(60)
+
+    /// What is known of a device with which something is to go on.
+    enum Readiness: Sendable {
+        /// It is there, and can go on.
+        case ready
+        /// Nothing was heard of it.
+        case unknown
+        /// It is not there, or cannot go on; or the stream to the server is over.
+        case gone
+    }
+
+    /// Asks whether a device is there, and can go on with what it has begun.
     ///
     /// - Throws: `CancellationError`.
-    func canContinue(_ application: TransferApplication, with device: JID) async throws -> Bool {
-        let info = try? await client.discover(device, isFresh: true)
-        try Task.checkCancellation()
-        guard let info, let feature = application.continuation else { return false }
-        return info.has(feature)
+    func readiness(of device: JID, for application: TransferApplication) async throws -> Readiness {
+        guard let feature = application.continuation else { return .gone }
+        do {
+            return try await client.discover(device, isFresh: true).has(feature) ? .ready : .gone
+        } catch StanzaChannelError.timedOut {
+            return .unknown
+        } catch {
+            try Task.checkCancellation()
+            return .gone
+        }
     }
 
     /// Makes a session, and another one each time the path is lost, as long as that helps.
@@ -28,8 +47,13 @@ extension TransferService {
                 return try await attempt(loss)
             } catch {
                 let next = try record.loss(after: error)
-                guard try await canContinue(application, with: next.session.peer) else { throw next.interruption() }
-                report(.pathLost(next.why))
+                let deadline = ContinuousClock.now + Self.continuationTimeout
+                var readiness = try await readiness(of: next.session.peer, for: application)
+                if readiness != .gone { report(.pathLost(next.why)) }
+                while readiness == .unknown, .now < deadline {
+                    readiness = try await self.readiness(of: next.session.peer, for: application)
+                }
+                guard readiness == .ready else { throw next.interruption() }
                 loss = next
             }
         }

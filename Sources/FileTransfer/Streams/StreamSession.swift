@@ -190,6 +190,8 @@ struct StreamSession: Sendable {
                         return .carried(nil)
                     } catch let error as ByteStreamError {
                         return .carried(error)
+                    } catch let error as StreamFrameError {
+                        throw TransferError.protocolViolation("the peer sent \(error.what)")
                     }
                 }
             }
@@ -220,9 +222,7 @@ struct StreamSession: Sendable {
     }
 
     /// Waits for the end of both directions, and for the peer's confirmation.
-    private func complete(
-        _ connection: any PeerConnection
-    ) async throws -> StreamSummary {
+    private func complete(_ connection: any PeerConnection) async throws -> StreamSummary {
         let counts = try await joint.counts()
         if joint.isStopped { throw notTaken }
         try await confirm(counts.sent)

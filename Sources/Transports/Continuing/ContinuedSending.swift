@@ -11,7 +11,6 @@ struct ContinuedSending {
 
     /// What was written and the peer does not have, in order.
     private var blocks: [Block] = []
-    private var firstIndex = 0
     /// Where the first of them begins.
     private var firstOffset: UInt64 = 0
     /// The block that is sent next, and where it begins.
@@ -58,7 +57,8 @@ struct ContinuedSending {
         if hasData {
             let block = blocks[nextIndex]
             let start = Int(sent - nextOffset)
-            let count = Int(min(UInt64(block.count - start), limit - sent))
+            let count = min(
+                Int(min(UInt64(block.count - start), limit - sent)), StreamFrame.dataByteCountLimit)
             sent += UInt64(count)
             everSent = max(everSent, sent)
             if start + count == block.count {
@@ -85,17 +85,12 @@ struct ContinuedSending {
         acknowledged = min(received, written)
         limit = max(limit, acknowledgement.limit)
         if hasEnd { isOver = true }
-        while firstIndex < blocks.count, firstOffset + UInt64(blocks[firstIndex].count) <= acknowledged {
-            firstOffset += UInt64(blocks[firstIndex].count)
-            firstIndex += 1
-        }
-        if !isReady {
-            isReady = true
-            isEndSent = hasEnd
-            sent = acknowledged
-            (nextIndex, nextOffset) = (firstIndex, firstOffset)
-        }
-        dropAcknowledged()
+        drop()
+        guard !isReady else { return }
+        isReady = true
+        isEndSent = hasEnd
+        sent = acknowledged
+        (nextIndex, nextOffset) = (0, firstOffset)
     }
 
     /// The peer is known to have everything.
@@ -103,14 +98,17 @@ struct ContinuedSending {
         guard isEnded else { return }
         acknowledged = written
         isOver = true
-        (blocks, firstIndex) = ([], 0)
+        blocks = []
     }
 
-    /// Gives the blocks back that the peer has, without moving the others each time.
-    private mutating func dropAcknowledged() {
-        guard firstIndex > 0, firstIndex == blocks.count || firstIndex >= 16 else { return }
-        blocks.removeFirst(firstIndex)
-        nextIndex -= firstIndex
-        firstIndex = 0
+    /// Gives the blocks back that the peer has.
+    private mutating func drop() {
+        var count = 0
+        while count < blocks.count, firstOffset + UInt64(blocks[count].count) <= acknowledged {
+            firstOffset += UInt64(blocks[count].count)
+            count += 1
+        }
+        blocks.removeFirst(count)
+        nextIndex -= count
     }
 }

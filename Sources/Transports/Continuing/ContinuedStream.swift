@@ -116,8 +116,8 @@ package final class ContinuedStream: ByteStream {
     /// Carries the bytes over a stream until everything has arrived on both sides, or the carrier fails. For one carrier at a
     /// time; the carrier is of no other use afterwards.
     ///
-    /// - Throws: `ByteStreamError`, `CancellationError`. Unless the peer has aborted the stream or sent nonsense, another
-    ///   carrier may follow.
+    /// - Throws: `ByteStreamError`, after which another carrier may follow unless the peer has aborted the stream;
+    ///   `StreamFrameError` when the peer sends nonsense, which ends the stream; `CancellationError`.
     package func carry(over carrier: any ByteStream) async throws {
         state.withLock { $0.beginCarrier() }
         do {
@@ -142,7 +142,7 @@ package final class ContinuedStream: ByteStream {
             let code: UInt64 = 4
             carrier.reset(code: code)
             fail(.reset(code: code))
-            throw ByteStreamError.closed("the peer sent \(error.what)")
+            throw error
         } catch let error as ByteStreamError {
             switch error {
             case .reset, .peerNotAuthenticated: fail(error)

@@ -58,12 +58,9 @@ struct PipeCommand: SleighCommand {
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
-        guard listen == (address == nil) else {
-            throw ValidationError("Name an address to connect to, or wait with --listen: one of the two.")
-        }
-        if !listen, connect != nil || exec != nil || once || listening.isUsed {
-            throw ValidationError("--connect, --exec, --once, --from, --yes and --resource belong to --listen.")
-        }
+        try listening.check(
+            listens: listen, address: address, purpose: "connect to",
+            others: (["--connect", "--exec", "--once"], connect != nil || exec != nil || once))
         if allowUnencrypted, paths.requireE2e {
             throw ValidationError("--require-e2e refuses what --allow-unencrypted permits: leave out one of them.")
         }

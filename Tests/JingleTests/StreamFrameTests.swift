@@ -1,4 +1,5 @@
 import Jingle
+import TestSupport
 import Testing
 
 /// The frames between the two ends of a stream: Wire/Stream-Continuation.md.
@@ -60,7 +61,7 @@ import Testing
     /// Whatever comes: it is read, or it is an error.
     @Test(arguments: 0..<8 as Range<UInt64>)
     func anythingMayCome(seed: UInt64) {
-        var random = SeededGenerator(state: seed)
+        var random = SeededRandom(seed: seed)
         for _ in 0..<2000 {
             var bytes = (0..<Int.random(in: 1...4, using: &random)).flatMap { _ in
                 Self.sound.randomElement(using: &random)?.0 ?? []

@@ -1,5 +1,6 @@
 import Jingle
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Transports
@@ -13,7 +14,7 @@ struct ContinuedStreamTests {
     /// once, and in order.
     @Test(arguments: 0..<40 as Range<UInt64>)
     func everyByteComesOnce(seed: UInt64) async throws {
-        var random = SplitMix(state: seed)
+        var random = SeededRandom(seed: seed)
         let window = Int.random(in: 1...40, using: &random) * 10_000
         let (alice, bob) = (ContinuedStream(window: window, pool: pool), ContinuedStream(window: window, pool: pool))
         let there = numbered(Int.random(in: 0...1_500_000, using: &random), salt: 1)
@@ -22,9 +23,9 @@ struct ContinuedStreamTests {
         let carriers = (0...carrierCount).map { number in
             BreakableStream.pair(
                 breakingAfter: number == carrierCount ? nil : Int.random(in: 0...300_000, using: &random),
-                SplitMix(state: seed &+ UInt64(number)))
+                SeededRandom(seed: seed &+ UInt64(number)))
         }
-        let pieces = SplitMix(state: seed)
+        let pieces = SeededRandom(seed: seed)
         async let aliceHas = use(alice, sending: there, pieces)
         async let bobHas = use(bob, sending: back, pieces)
         for (near, far) in carriers {
@@ -42,7 +43,7 @@ struct ContinuedStreamTests {
     /// Whoever reads nothing is sent no more than the window, and does not hold the other direction up.
     @Test func memoryIsBoundedAndDirectionsAreFree() async throws {
         let (alice, bob) = (ContinuedStream(window: 300_000, pool: pool), ContinuedStream(window: 300_000, pool: pool))
-        let (near, far) = BreakableStream.pair(breakingAfter: nil, SplitMix(state: 1))
+        let (near, far) = BreakableStream.pair(breakingAfter: nil, SeededRandom(seed: 1))
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await alice.carry(over: near) }
             group.addTask { try await bob.carry(over: far) }
@@ -82,7 +83,7 @@ struct ContinuedStreamTests {
 
     @Test func aResetReachesTheOtherSide() async throws {
         let (alice, bob) = (ContinuedStream(window: 1000, pool: pool), ContinuedStream(window: 1000, pool: pool))
-        let (near, far) = BreakableStream.pair(breakingAfter: nil, SplitMix(state: 1))
+        let (near, far) = BreakableStream.pair(breakingAfter: nil, SeededRandom(seed: 1))
         let one = Task { try await alice.carry(over: near) }
         let other = Task { try await bob.carry(over: far) }
         alice.reset(code: 7)
@@ -114,7 +115,7 @@ struct ContinuedStreamTests {
         }
         try await finished
         // What the carrier brings later is old.
-        let (near, far) = BreakableStream.pair(breakingAfter: nil, SplitMix(state: 1))
+        let (near, far) = BreakableStream.pair(breakingAfter: nil, SeededRandom(seed: 1))
         let carried = Task { try await stream.carry(over: near) }
         for received: UInt8 in [0, 2, 4] {
             try await far.write(block([1, 0, 0, 0, 0, 0, 0, 0, received, 0, 0, 0, 0, 0, 0, 0, 9], pool))
@@ -136,7 +137,7 @@ struct ContinuedStreamTests {
         ] as [[UInt8]])
     func nonsenseEndsIt(bytes: [UInt8]) async throws {
         let stream = ContinuedStream(window: 1000, pool: pool)
-        let (near, far) = BreakableStream.pair(breakingAfter: nil, SplitMix(state: 1))
+        let (near, far) = BreakableStream.pair(breakingAfter: nil, SeededRandom(seed: 1))
         try await stream.write(block([1, 2, 3], pool))
         let carried = Task { try await stream.carry(over: near) }
         // The acknowledgement and the data are there.
@@ -155,7 +156,8 @@ struct ContinuedStreamTests {
         #expect(throws: StreamFrameError.self) { try receiving.take(block([1], pool), isWaitedFor: false) }
     }
 
-    private func use(_ stream: ContinuedStream, sending bytes: [UInt8], _ pieces: SplitMix) async throws -> [UInt8] {
+    private func use(_ stream: ContinuedStream, sending bytes: [UInt8], _ pieces: SeededRandom) async throws -> [UInt8]
+    {
         async let sent: Void = {
             var (random, rest) = (pieces, bytes[...])
             while !rest.isEmpty {

@@ -291,6 +291,12 @@ public final class TransportNegotiation: Sendable {
         }
     }
 
+    /// Why no better path was found so far, one sentence each.
+    public func obstacles() async -> [String] {
+        let (reasons, method) = state.withLock { ($0.reasons, $0.method) }
+        return reasons + (await method?.obstacles() ?? [])
+    }
+
     func note(_ reasons: [String]) { state.withLock { $0.reasons += reasons } }
 
     func name(of namespace: String) -> String {

@@ -36,20 +36,20 @@ public struct DeviceAbilities: Sendable, Hashable {
         ("urn:xmpp:jingle:transports:raw-udp:1", "raw-udp"),
     ]
 
-    /// As seen with Dino 0.4.2, Gajim 1.7.3 and Libervia 0.9.
+    /// As seen with Dino 0.4.2, Gajim 1.7.3 and Libervia 0.9, and what to do about it.
     private static let caveats = [
         (
             client: "Dino",
-            text: "Dino drops an offer of somebody with whom it has no chat, without a word, takes files from 5 MB on only"
-                + " when it is told to, and none in-band"
+            text: "Dino drops offers of those with whom it has no chat, and waits to be told to take a file from 5 MB on:"
+                + " write to them first"
         ),
         (
             client: "Gajim",
-            text: "Gajim 1.7 fails on every offer, without a word, and later versions take none: it receives by HTTP upload"
+            text: "Gajim 1.7 fails on every offer, without a word: another client is needed there"
         ),
         (
             client: "Libervia",
-            text: "Libervia waits until somebody has answered whether it may ask a web site for its address"
+            text: "Libervia first asks there whether it may ask a web site for its address: see that somebody answers"
         ),
     ]
 

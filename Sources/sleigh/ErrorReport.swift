@@ -98,7 +98,7 @@ enum ErrorReport {
         case .notAnswered(let peer, let caveat):
             return Failure(
                 "\(name(peer)) is there, but nobody accepted in time",
-                hint: caveat.map { "\($0). Write to them, ask them, and try again." } ?? "Ask them, and try again.",
+                hint: caveat.map { "\($0)." } ?? "Ask them, and try again.",
                 code: .peerUnavailable)
         case .declined(let peer, let why):
             return Failure("\(name(peer.bare)) declined\(words(why))", hint: "Ask them first.", code: .declined)

@@ -81,8 +81,7 @@ struct OutgoingFile: Sendable {
             case .ended(.local):
                 return
             case .ended(let end):
-                throw TransferError(
-                    end, peer: session.peer, byteCount: position.byteCount, isConnected: position.isConnected)
+                throw await negotiation.cause(of: end, peer: session.peer, position)
             default:
                 break
             }
@@ -100,7 +99,7 @@ struct OutgoingFile: Sendable {
             try await accepted.stream.first(
                 within: record.isContinuing ? Self.continuationTimeout : Self.answerTimeout)
         }
-        guard let range else { throw TransferError.notAnswered(session.peer) }
+        guard let range else { throw TransferError.notAnswered(session.peer, peer.caveat) }
         return range
     }
 

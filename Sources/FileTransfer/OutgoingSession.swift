@@ -162,7 +162,8 @@ struct OutgoingSession: Sendable {
         }
         return TransferService.PeerAbilities(
             supports: { info.has($0) }, encryptsBytestreams: info.has(BytestreamTLS.namespace),
-            isLibervia: abilities.isLibervia, takesOneWayStreams: application == .stream && !abilities.hasStreams,
+            isLibervia: abilities.isLibervia, caveat: abilities.caveat,
+            takesOneWayStreams: application == .stream && !abilities.hasStreams,
             continuesStreams: info.has(StreamContinuation.namespace))
     }
 }

@@ -15,6 +15,8 @@ extension TransferService {
         var encryptsBytestreams: Bool
         /// Whether it is Libervia, which writes hashes in a way of its own.
         var isLibervia = false
+        /// What is known of its client, and may keep a file from arriving.
+        var caveat: String?
         /// Whether it is to get a stream, and takes only one in one direction.
         var takesOneWayStreams = false
         /// Whether it can go on with a stream in another session.

@@ -1,7 +1,17 @@
 import Jingle
 import Transports
+import XMPP
 
 extension TransportNegotiation {
+    /// What the end of the session means. Where another client found no path, what was found here is told too; a sleigh
+    /// tells all that.
+    func cause(of end: JingleSessionEnd, peer: JID, _ position: TransferPosition) async -> TransferError {
+        let error = TransferError(
+            end, peer: peer, byteCount: position.byteCount, isConnected: position.isConnected)
+        guard case .noPath(let theirs) = error, case .peer = end, peerFingerprint == nil else { return error }
+        return .noPath(await obstacles() + theirs.map { "the other client gave up: \($0)" })
+    }
+
     /// Finds a way for the content of a session, and the stream on it that the initiator opens first.
     ///
     /// - Parameters:

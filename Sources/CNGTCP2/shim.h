@@ -269,7 +269,7 @@ static inline quic_conn_numbers quic_conn_get_numbers(ngtcp2_conn *conn) {
 
 // How 0.12's BBR is doing; nothing for 1.x, which does not tell.
 typedef struct quic_bandwidth {
-    uint64_t smoothed_rtt, min_rtt;        // in nanoseconds
+    uint64_t smoothed_rtt, min_rtt;       // in nanoseconds
     uint64_t delivery_rate, pacing_rate;  // in bytes a second
 } quic_bandwidth;
 

@@ -50,15 +50,18 @@ struct QUICStartup {
         due = now + sample.minimumRTT / 4
         if now - lastTime > 2 * sample.smoothedRTT { (markRate, markDue) = (0, 0) }
         lastTime = now
-        // Afterwards it sends about what arrives.
-        guard sample.pacingRate > 2 * sample.deliveryRate, isGrowing(sample, now) else {
+        // Packets that wait for each other say that there is no more; a delay by chance is shorter.
+        let queueingDelay = sample.smoothedRTT - min(sample.minimumRTT, sample.smoothedRTT)
+        // After the search it sends about what arrives.
+        guard sample.pacingRate > 2 * sample.deliveryRate, queueingDelay < sample.minimumRTT / 2, isGrowing(sample, now)
+        else {
             isOver = true
             isProlonged = false
             return
         }
-        // Packets that wait for each other say that there is no more.
-        let hasNoQueue = sample.smoothedRTT < sample.minimumRTT + sample.minimumRTT / 4
-        isProlonged = hasNoQueue && sample.lostPacketCount * Self.lossShare >= sample.sentPacketCount
+        isProlonged =
+            queueingDelay < sample.minimumRTT / 4
+            && sample.lostPacketCount * Self.lossShare >= sample.sentPacketCount
     }
 
     /// Whether the rate has grown of late; where packets are lost for want of room, and do not wait, nothing else tells.

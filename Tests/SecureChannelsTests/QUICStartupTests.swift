@@ -39,7 +39,16 @@ import Testing
         #expect(startup.due > 1)
     }
 
-    @Test func aQueueInterruptsIt() {
+    @Test func aLongQueueEndsIt() {
+        var startup = QUICStartup()
+        startup.update(Self.sample(rate: 1_000_000), now: 0)
+        startup.update(Self.sample(rate: 2_000_000, rtt: 150_000_000), now: Self.roundTrip)
+        #expect(startup.isOver)
+        startup.update(Self.sample(rate: 3_000_000), now: 2 * Self.roundTrip)
+        #expect(!startup.isProlonged)
+    }
+
+    @Test func aShortQueueInterruptsIt() {
         var startup = QUICStartup()
         for (round, rtt) in [100, 130, 101].enumerated() {
             startup.update(

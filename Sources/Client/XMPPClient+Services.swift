@@ -8,12 +8,15 @@ extension XMPPClient {
     ///
     /// Until then nothing sent to the bare address arrives here.
     public func becomeAvailable(priority: Int8 = 0) async throws {
+        state.withLock { $0.isAvailable = true }
         try await send(
             Presence(kind: .available, priority: priority, payloads: [registry.capabilities.element]).element)
     }
 
     /// Tells somebody, who need not be a contact, that this client is on-line and what it can do (RFC 6121 § 4.6).
+    /// ``close()`` tells them that it is not any more.
     public func sendDirectedPresence(to address: JID) async throws {
+        noteDirectedPresence(to: address)
         try await send(Presence(to: address, payloads: [registry.capabilities.element]).element)
     }
 

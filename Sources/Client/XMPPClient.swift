@@ -34,7 +34,14 @@ public final class XMPPClient: StanzaChannel {
         var lastNumber = 0
         var lastReceived = ContinuousClock.now
         var isClosing = false
+        /// Whether contacts have our presence, which the server then takes back at the end by itself.
+        var isAvailable = false
+        /// Who else has it.
+        var directed: Set<JID> = []
     }
+
+    /// To how many addresses the end is told that presence was directed to; the others find out.
+    private static let directedLimit = 64
 
     /// Finds the account's server, connects, secures the connection and logs in.
     ///
@@ -100,7 +107,17 @@ public final class XMPPClient: StanzaChannel {
     /// Why the connection has ended; `nil` while it stands.
     var closingReason: String? { end.current?.description }
 
+    /// Notes that the presence of this client was directed to somebody.
+    func noteDirectedPresence(to address: JID) {
+        state.withLock { state in
+            if state.directed.count < Self.directedLimit { state.directed.insert(address) }
+        }
+    }
+
     /// Closes the stream in order: the server delivers what it was given before. Waits for that 2 s at most.
+    ///
+    /// Those whom presence was directed to are told that it is over: Prosody does not where contacts got none, and Dino
+    /// then goes on offering its files to the device that is gone.
     public func close() async {
         let isFirst = state.withLock { state in
             defer { state.isClosing = true }
@@ -113,6 +130,8 @@ public final class XMPPClient: StanzaChannel {
         let deadline = channel.eventLoop.scheduleTask(in: TimeAmount(limits.closing)) { [channel] in
             channel.close(promise: nil)
         }
+        let directed = state.withLock { $0.isAvailable ? [] : $0.directed }
+        for address in directed { try? await send(Presence(to: address, kind: .unavailable).element) }
         try? await writer.write(ByteBuffer(string: Self.streamEnd))
         // Not stopped by cancellation: the one who closes may be a task that was cancelled.
         await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in

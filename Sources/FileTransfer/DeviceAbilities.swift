@@ -14,6 +14,8 @@ public struct DeviceAbilities: Sendable, Hashable {
     public var hasForwards: Bool
     /// Whether it says that it is Libervia, which takes streams in one direction and does not say so.
     public var isLibervia: Bool
+    /// What is known of clients of its name, and may keep a file from arriving though it says that it receives files.
+    public var caveat: String?
     /// Whether it takes part in measurements of the path.
     public var hasBench: Bool
     /// Whether it can be asked for a file together with the account's other devices (XEP-0353).
@@ -34,13 +36,32 @@ public struct DeviceAbilities: Sendable, Hashable {
         ("urn:xmpp:jingle:transports:raw-udp:1", "raw-udp"),
     ]
 
+    /// As seen with Dino 0.4.2, Gajim 1.7.3 and Libervia 0.9, and what to do about it.
+    private static let caveats = [
+        (
+            client: "Dino",
+            text: "Dino drops offers of those with whom it has no chat, and waits to be told to take a file from 5 MB on:"
+                + " write to them first"
+        ),
+        (
+            client: "Gajim",
+            text: "Gajim 1.7 fails on every offer, without a word: another client is needed there"
+        ),
+        (
+            client: "Libervia",
+            text: "Libervia first asks there whether it may ask a web site for its address: see that somebody answers"
+        ),
+    ]
+
     /// Reads what a device said about itself.
     public init(_ info: ServiceDiscoveryInfo) {
         hasJingle = info.has(Jingle.namespace)
         hasFileTransfer = info.has(FileDescription.namespace)
         hasStreams = info.has(ByteStreamDescription.namespace)
         hasForwards = info.has(ForwardDescription.namespace)
-        isLibervia = info.identities.contains { $0.category == "client" && $0.name == "Libervia" }
+        let names = Set(info.identities.filter { $0.category == "client" }.compactMap(\.name))
+        isLibervia = names.contains("Libervia")
+        caveat = Self.caveats.first { names.contains($0.client) }?.text
         hasBench = info.has(BenchDescription.namespace)
         let known = Self.transportNames.filter { info.has($0.0) }
         transports = known.map(\.1)

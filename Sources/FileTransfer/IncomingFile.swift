@@ -134,8 +134,7 @@ struct IncomingFile: Sendable {
             case .ended(.peer(let reason)) where reason?.condition == .cancel && position.byteCount == 0:
                 throw TransferError.withdrawn(offerer)
             case .ended(let end):
-                throw TransferError(
-                    end, peer: offerer, byteCount: position.byteCount, isConnected: position.isConnected)
+                throw await negotiation.cause(of: end, peer: offerer, position)
             default:
                 break
             }

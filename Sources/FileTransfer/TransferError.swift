@@ -10,8 +10,8 @@ public enum TransferError: Error, Sendable {
     case peerOffline(JID)
     /// A device answered but can do nothing with our offer.
     case peerUnable(JID, String)
-    /// The peer's device rang, but nobody accepted in time.
-    case notAnswered(JID)
+    /// The peer's device is there, but nobody accepted in time; what is known of its client, if that may be why.
+    case notAnswered(JID, String? = nil)
     /// The peer said no.
     case declined(JID, String?)
     /// The peer, or another device of ours, took the offer away before it was accepted here.

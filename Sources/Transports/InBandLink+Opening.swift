@@ -16,7 +16,7 @@ extension InBandLink {
     func establish(opens: Bool, blockSize agreed: UInt16, security: Security?) async throws {
         blockSize = min(blockSize, agreed)
         if opens, case .negotiated = phase { try await open() }
-        try await wait(for: opened.stream, limits.opening, "the peer did not open the bytestream")
+        try await wait(for: opened.stream, limits.opening, "in-band: the peer did not open the bytestream")
         guard case .open = phase else { throw failure }
         window = InBandWindow(blockSize: blockSize)
         isPeerSleigh = security != nil
@@ -50,13 +50,13 @@ extension InBandLink {
                 if case .open = phase { return }
                 guard error.condition == .resourceConstraint, blockSize > Self.minimumBlockSize else {
                     throw TransportFailure.noPath([
-                        "the peer refuses an in-band bytestream: \(error.condition.rawValue)"
+                        "in-band: the peer refuses the bytestream: \(error.condition.rawValue)"
                     ])
                 }
                 blockSize = max(blockSize / 2, Self.minimumBlockSize)
             } catch StanzaChannelError.timedOut {
                 if case .open = phase { return }
-                throw TransportFailure.noPath(["the peer does not answer to an in-band bytestream"])
+                throw TransportFailure.noPath(["in-band: the peer does not answer"])
             } catch let error as StanzaChannelError {
                 throw TransportFailure.noPath(["\(ByteStreamError(inBand: error))"])
             }

@@ -291,6 +291,14 @@ public final class TransportNegotiation: Sendable {
         }
     }
 
+    /// Why no better path was found so far, one sentence each.
+    public func obstacles() async -> [String] {
+        let (reasons, method) = state.withLock { ($0.reasons, $0.method) }
+        let latest = await method?.obstacles() ?? []
+        // A method that has failed has left them behind already.
+        return reasons + latest.filter { !reasons.contains($0) }
+    }
+
     func note(_ reasons: [String]) { state.withLock { $0.reasons += reasons } }
 
     func name(of namespace: String) -> String {

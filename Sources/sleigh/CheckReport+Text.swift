@@ -140,6 +140,7 @@ extension CheckReport {
             case nil: "cannot be told: \(device.reason ?? "it does not say")"
             }
         rows.append(("can receive from this sleigh", verdict))
+        if device.canReceive == true, let caveat = device.caveat { rows.append(("but", caveat)) }
         return rows
     }
 }

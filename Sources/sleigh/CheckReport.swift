@@ -112,5 +112,7 @@ struct CheckReport: Encodable {
         /// Left out when it did not say what it can do.
         var canReceive: Bool?
         var reason: String?
+        /// What is known of its client, and may keep a file from arriving.
+        var caveat: String?
     }
 }

@@ -95,9 +95,10 @@ enum ErrorReport {
                 hint: direction.command.map { "It needs \($0)." }
                     ?? "sleigh check \(name(peer.bare)) shows what each device there can do.",
                 code: .peerUnavailable)
-        case .notAnswered(let peer):
+        case .notAnswered(let peer, let caveat):
             return Failure(
-                "\(name(peer)) is there, but nobody accepted in time", hint: "Ask them, and try again.",
+                "\(name(peer)) is there, but nobody accepted in time",
+                hint: caveat.map { "\($0)." } ?? "Ask them, and try again.",
                 code: .peerUnavailable)
         case .declined(let peer, let why):
             return Failure("\(name(peer.bare)) declined\(words(why))", hint: "Ask them first.", code: .declined)
@@ -107,7 +108,7 @@ enum ErrorReport {
             return Failure(
                 "no path to the peer could be established" + reasons.map { "\n        - " + printable($0) }.joined(),
                 hint:
-                    "Without --path and --relay-only, on both sides, there are more. sleigh check shows what the server adds.",
+                    "With sleigh on both sides, without --path and --relay-only, there are more. sleigh check shows what the server adds.",
                 code: .noPath)
         case .interrupted(let byteCount, let why), .pathLost(let byteCount, let why):
             return Failure(

@@ -96,7 +96,8 @@ struct PeerCheck {
             jingle: abilities.hasJingle, fileTransfer: abilities.hasFileTransfer,
             takesProposals: abilities.takesProposals && (priority ?? 0) >= 0,
             transports: abilities.transports, sharedTransports: abilities.sharedTransports,
-            canReceive: abilities.obstacle(to: .file) == nil, reason: abilities.obstacle(to: .file))
+            canReceive: abilities.obstacle(to: .file) == nil, reason: abilities.obstacle(to: .file),
+            caveat: abilities.caveat)
     }
 
     // MARK: - A person whose presence is seen

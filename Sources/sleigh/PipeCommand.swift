@@ -14,7 +14,8 @@ struct PipeCommand: SleighCommand {
             sleigh pipe --listen [OPTIONS]
             """,
         discussion: """
-            Both directions are open at once, and each ends on its own. Standard output carries nothing but data.
+            Both directions are open at once, and each ends on its own. Standard output carries nothing but data. When the \
+            path is lost midway, the pipe goes on over another.
 
               tar c . | sleigh pipe you@example.org                          on one host
               sleigh pipe --listen --from me@example.org </dev/null | tar x  on the other
@@ -147,7 +148,9 @@ extension Console {
             }
             for reason in path.reasons { detail("  Not a better path: \(printable(reason)).") }
             for sentence in path.limits.sentences(.both) { detail(sentence) }
-        case .pathLost, .resumed, .progress, .verifying: break
+        case .pathLost(let why): say("The path was lost: \(printable(why)). Looking for another …")
+        case .resumed: say("Going on where it stopped.")
+        case .progress, .verifying: break
         }
     }
 

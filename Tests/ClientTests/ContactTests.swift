@@ -29,6 +29,22 @@ extension LogInTests {
         await alice.close()
     }
 
+    /// Also where contacts got no presence, as before a file goes to a device that was named.
+    @Test(arguments: [false, true])
+    func directedPresenceIsTakenBack(isAvailable: Bool) async throws {
+        let alice = try await logIn("alice@modern.test")
+        let bob = try await logIn("bob@modern.test", resource: "desk")
+        var presences = bob.presences().makeAsyncIterator()
+        if isAvailable { try await alice.becomeAvailable() }
+        try await alice.sendDirectedPresence(to: bob.address)
+        let first = await presences.next()
+        #expect(first?.kind == .available && first?.from == alice.address)
+        await alice.close()
+        let last = await presences.next()
+        #expect(last?.kind == .unavailable && last?.from == alice.address)
+        await bob.close()
+    }
+
     @Test func theServerSaysWhatItOffers() async throws {
         let alice = try await logIn("alice@modern.test")
         let features = try await alice.serverFeatures()

@@ -44,6 +44,18 @@ struct DeviceAbilitiesTests {
         if let word { #expect(obstacle?.contains(word) == true) }
     }
 
+    /// What a client of that name does not say itself; it is no reason not to try.
+    @Test(arguments: [("Dino", "no chat"), ("Gajim", "every offer"), ("Libervia", "web site"), ("Other", nil)])
+    func whatIsKnownOfAClientIsSaid(name: String, words: String?) {
+        let abilities = DeviceAbilities(
+            ServiceDiscoveryInfo(
+                identities: [.init(category: "client", type: "pc", name: name)],
+                features: [Self.jingle, Self.files, Self.s5b]))
+        #expect(abilities.obstacle(to: .file) == nil)
+        #expect((abilities.caveat == nil) == (words == nil))
+        if let words { #expect(abilities.caveat?.contains(words) == true) }
+    }
+
     /// Dino and Conversations advertise proposals for the sake of calls.
     @Test(arguments: [
         (["urn:xmpp:jingle-message:0"], true),

@@ -35,7 +35,7 @@ private var fullReport: CheckReport {
         hostAddresses: ["a"], publicAddress: "b", nat: "none", mapping: "unknown", mappingBasis: "c", keepsPort: true)
     let device = CheckReport.PeerDevice(
         address: "a", client: "b", type: "c", priority: 1, jingle: true, fileTransfer: true, takesProposals: true,
-        transports: [], sharedTransports: [], canReceive: true, reason: "d")
+        transports: [], sharedTransports: [], canReceive: true, reason: "d", caveat: "e")
     return CheckReport(
         account: "a",
         connection: .init(host: "a", port: 1, ip: "b", security: "c", tlsVersion: "d", saslMechanism: "e"),

@@ -25,6 +25,13 @@ import XMPP
         }
     }
 
+    @Test func silenceIsExplainedByWhatIsKnownOfTheClient() throws {
+        let peer = try #require(Self.peer)
+        #expect(ErrorReport.failure(for: TransferError.notAnswered(peer)).hint == "Ask them, and try again.")
+        let explained = ErrorReport.failure(for: TransferError.notAnswered(peer, "Dino is silent"))
+        #expect(explained.hint == "Dino is silent.")
+    }
+
     @Test func exitCodes() throws {
         let peer = try #require(Self.peer)
         let expected: [(any Error, sleigh.ExitStatus)] = [

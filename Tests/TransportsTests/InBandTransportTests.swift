@@ -408,14 +408,14 @@ import XMPP
             for await iq in requests { try await peer.channel.send(iq.refusal(error).element) }
         }
         defer { refusing.cancel() }
-        let reason = "the peer refuses an in-band bytestream: \(error.condition.rawValue)"
+        let reason = "in-band: the peer refuses the bytestream: \(error.condition.rawValue)"
         await #expect(throws: TransportFailure.noPath([reason])) { _ = try await peer.transport.connect() }
         await peer.stop()
     }
 
     @Test func aPeerThatOpensNothingIsGivenUp() async throws {
         let peer = try await InBandPeer(limits: .init(opening: .milliseconds(10)))
-        await #expect(throws: TransportFailure.noPath(["the peer did not open the bytestream"])) {
+        await #expect(throws: TransportFailure.noPath(["in-band: the peer did not open the bytestream"])) {
             _ = try await peer.transport.acceptStream()
         }
         peer.transport.close()

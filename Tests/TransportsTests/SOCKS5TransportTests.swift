@@ -200,6 +200,19 @@ import XMPP
         #expect(throws: TransportFailure.noPath(reasons)) { try ends.receiver.get() }
     }
 
+    /// Dino offers the addresses of its links with the names these have on its own host.
+    @Test func addressWithAZoneIsPassedOver() async throws {
+        let pair = try SOCKS5Pair(alice: Side(addresses: []), bob: Side(addresses: []))
+        let zoned = SOCKS5Nomination.Candidate(
+            cid: "zoned", host: "fe80::1%eth0", port: 1, jid: try #require(JID("alice@a.example/dino")),
+            priority: 8_290_303,
+            kind: .direct)
+        let ends = try await pair.transfer([1], .init(offer: { $0.candidates.append(zoned) }))
+        let reasons = ["SOCKS5: neither side can reach the other's addresses or proxies"]
+        #expect(throws: TransportFailure.noPath(reasons)) { try ends.sender.get() }
+        #expect(throws: TransportFailure.noPath(reasons)) { try ends.receiver.get() }
+    }
+
     @Test func proxiesThatAreNotAllowedAreNotUsed() async throws {
         let pair = try SOCKS5Pair(
             alice: Side(addresses: [], proxies: [try await TestProxy()]),

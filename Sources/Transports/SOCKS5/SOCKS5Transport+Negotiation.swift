@@ -84,7 +84,8 @@ extension SOCKS5Transport {
             handshakeLimit: limits.handshake)
         do {
             let connection = try await sockets.carry(setup, over: chosen.channel)
-            connection.explain(state.withLock { $0.obstacles })
+            // From host to host there is nothing better, whatever became of the other addresses.
+            if chosen.nominee.candidate.kind == .proxy { connection.explain(state.withLock { $0.obstacles }) }
             return connection
         } catch {
             chosen.channel.close(promise: nil)

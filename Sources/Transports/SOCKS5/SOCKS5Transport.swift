@@ -235,6 +235,8 @@ public final class SOCKS5Transport: TransportMethod {
         let isOurs = proxies.contains { $0.host == candidate.host && $0.port == candidate.port }
         guard isOurs || allowed.contains(.socks5Direct) else { return false }
         guard candidate.kind != .proxy || allowed.contains(.socks5Proxy) else { return false }
+        // Dino offers addresses with a zone (RFC 4007 § 11), which means nothing on another host.
+        guard !candidate.host.contains("%") else { return false }
         guard sockets.mayDial(candidate.host) else {
             note("\(candidate.place): \(SOCKS5DialError.notAnotherHost.text)", &state)
             return false

@@ -31,6 +31,11 @@ extension World {
     /// Lets no TCP get to the SOCKS5 proxy, in a topology with a public network.
     func dropProxy() async throws { try await drop("tcp dport \(Self.proxyPort)", in: .net) }
 
+    /// Cuts every connection to the SOCKS5 proxy, and lets no other come about, in a topology with a public network.
+    func resetProxy() async throws {
+        try await Self.script("network", "reset", prefix, Namespace.net.rawValue, "tcp dport \(Self.proxyPort)")
+    }
+
     /// Ends coturn alone, at once.
     func stopTURN() async throws { try await Self.script("lab", "stop", folder.path, "turnserver") }
 

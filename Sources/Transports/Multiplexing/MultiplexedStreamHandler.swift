@@ -5,8 +5,8 @@ internal import NIOHTTP2
 
 /// Carries the bytes of one stream of a ``MultiplexedConnection``. On the connection's event loop only.
 ///
-/// Nothing is read from the channel while the stream's reader is behind: the frames then wait inside the window that the
-/// peer has for this stream, and no other stream waits for them.
+/// What comes is bounded by the window that the peer has for this stream, which opens as the stream's reader takes bytes: so
+/// all that comes is taken from the channel at once, and the end is known as soon as it is there. No other stream waits.
 final class MultiplexedStreamHandler: ChannelInboundHandler {
     typealias InboundIn = HTTP2Frame.FramePayload
     typealias OutboundOut = HTTP2Frame.FramePayload
@@ -17,9 +17,6 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
         case answers
     }
 
-    /// How many received bytes may wait for their reader before nothing more is read.
-    private static let unreadLimit = 64 << 10
-
     let stream: BufferedByteStream
     private let side: Side
     private let pool: BlockPool
@@ -29,10 +26,8 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
 
     private var spareBlocks: [Block] = []
     private var filling: Block?
-    private var unreadByteCount = 0
     private var window: MultiplexedWindow
     private var isOpen = false
-    private var isReadPending = false
     private var isInputOver = false
     private var output = GatheredOutput()
     private var isEndRequested = false
@@ -55,7 +50,6 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
     // MARK: Events of the channel
 
     func handlerAdded(context: ChannelHandlerContext) {
-        try? context.channel.syncOptions?.setOption(.autoRead, value: false)
         if context.channel.isActive { begin(context) }
     }
 
@@ -65,7 +59,6 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        isReadPending = false
         switch unwrapInboundIn(data) {
         case .headers(let headers):
             receive(headers.headers, context)
@@ -81,7 +74,7 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
 
     func channelReadComplete(context: ChannelHandlerContext) {
         deliverIfWanted()
-        readMore(context)
+        context.fireChannelReadComplete()
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -122,7 +115,6 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
             write(.windowUpdate(windowSizeIncrement: MultiplexedWindow.firstIncrement), context)
             work(context)
         }
-        readMore(context)
     }
 
     private func receive(_ headers: HPACKHeaders, _ context: ChannelHandlerContext) {
@@ -169,10 +161,8 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
         if work.endsNow { isEndRequested = true }
         writeGathered(context)
         endOutputIfDone(context)
-        unreadByteCount -= work.creditByteCount
         credit(work.creditByteCount, context)
         deliverIfWanted()
-        readMore(context)
     }
 
     private func writeGathered(_ context: ChannelHandlerContext, onlyLarge: Bool = false) {
@@ -217,13 +207,7 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
 
     // MARK: Receiving
 
-    private func readMore(_ context: ChannelHandlerContext) {
-        guard !isReadPending, !isInputOver, !isReset, unreadByteCount < Self.unreadLimit else { return }
-        isReadPending = true
-        context.read()
-    }
-
-    /// Lets the peer send more, since so many bytes were taken.
+    /// Lets the peer send more, since so many bytes were taken. After its end that would be an error of the connection.
     private func credit(_ count: Int, _ context: ChannelHandlerContext) {
         guard !isInputOver, !isReset, let increment = window.take(count, now: .now()) else { return }
         write(.windowUpdate(windowSizeIncrement: increment), context)
@@ -241,7 +225,6 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
                     .copyMemory(from: UnsafeRawBufferPointer(rebasing: rest.prefix(amount)))
                 block.count += amount
                 rest = UnsafeRawBufferPointer(rebasing: rest[amount...])
-                unreadByteCount += amount
                 if block.count == block.capacity { deliverFilling() }
             }
         }

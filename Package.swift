@@ -91,31 +91,44 @@ let package = Package(
             ],
             path: "Tests/StreamBenchmark", swiftSettings: settings),
 
-        .testTarget(name: "XMLTests", dependencies: ["XML"], swiftSettings: settings),
-        .testTarget(name: "XMPPTests", dependencies: ["XMPP", "XML", "SecureChannels"], swiftSettings: settings),
-        .testTarget(name: "JingleTests", dependencies: ["Jingle", "XMPP", "XML"], swiftSettings: settings),
+        // What the tests of several modules use.
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
+        .target(
+            name: "TestConnections", dependencies: ["Jingle", "Transports"], path: "Tests/TestConnections",
+            swiftSettings: settings),
+
+        .testTarget(name: "XMLTests", dependencies: ["XML", "TestSupport"], swiftSettings: settings),
         .testTarget(
-            name: "SecureChannelsTests", dependencies: ["SecureChannels", "COpenSSL"], swiftSettings: settings),
-        .testTarget(name: "ICETests", dependencies: ["ICE", "Transports"], swiftSettings: settings),
+            name: "XMPPTests", dependencies: ["XMPP", "XML", "SecureChannels", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "JingleTests", dependencies: ["Jingle", "XMPP", "XML", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "SecureChannelsTests", dependencies: ["SecureChannels", "COpenSSL", "TestSupport"],
+            swiftSettings: settings),
+        .testTarget(name: "ICETests", dependencies: ["ICE", "Transports", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "TransportsTests",
             dependencies: [
-                "Transports", "SecureChannels", "ICE", "Jingle", "XMPP", "XML", "CLinux", nio("NIOCore"),
-                nio("NIOPosix"), .product(name: "NIOSOCKS", package: "swift-nio-extras"),
+                "Transports", "SecureChannels", "ICE", "Jingle", "XMPP", "XML", "CLinux", "TestSupport",
+                "TestConnections",
+                nio("NIOCore"), nio("NIOPosix"), .product(name: "NIOSOCKS", package: "swift-nio-extras"),
             ],
             swiftSettings: settings),
         .testTarget(
             name: "ClientTests",
             dependencies: [
-                "Client", "SecureChannels", "XMPP", "XML", nio("NIOCore"), nio("NIOEmbedded"), nio("NIOPosix"),
+                "Client", "SecureChannels", "XMPP", "XML", "TestSupport", nio("NIOCore"), nio("NIOEmbedded"),
+                nio("NIOPosix"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .testTarget(
             name: "FileTransferTests",
-            dependencies: ["FileTransfer", "Transports", "SecureChannels", "Jingle", "XMPP"],
+            dependencies: [
+                "FileTransfer", "Transports", "SecureChannels", "Jingle", "XMPP", "TestSupport", "TestConnections",
+            ],
             swiftSettings: settings),
-        .testTarget(name: "TerminalUITests", dependencies: ["TerminalUI"], swiftSettings: settings),
+        .testTarget(name: "TerminalUITests", dependencies: ["TerminalUI", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "SleighTests",
             dependencies: ["sleigh", "Client", "FileTransfer", "Jingle", "SecureChannels", "XMPP"],

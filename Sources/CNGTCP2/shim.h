@@ -267,6 +267,28 @@ static inline quic_conn_numbers quic_conn_get_numbers(ngtcp2_conn *conn) {
     return n;
 }
 
+// How 0.12's BBR is doing; nothing for 1.x, which does not tell.
+typedef struct quic_bandwidth {
+    uint64_t smoothed_rtt, min_rtt;        // in nanoseconds
+    uint64_t delivery_rate, pacing_rate;  // in bytes a second
+} quic_bandwidth;
+
+static inline quic_bandwidth quic_conn_get_bandwidth(ngtcp2_conn *conn) {
+    quic_bandwidth b;
+    memset(&b, 0, sizeof b);
+#if !QUIC_NGTCP2_1
+    ngtcp2_conn_stat info;
+    ngtcp2_conn_get_conn_stat(conn, &info);
+    b.smoothed_rtt = info.smoothed_rtt;
+    b.min_rtt = info.min_rtt;
+    b.delivery_rate = info.delivery_rate_sec;
+    b.pacing_rate = (uint64_t)(info.pacing_rate * 1e9);
+#else
+    (void)conn;
+#endif
+    return b;
+}
+
 static inline unsigned int quic_p256_bits(void) {
     return GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1);
 }

@@ -27,17 +27,10 @@ public struct FileSender: Sendable {
         _ source: FileSource, to target: JID, started: ContinuousClock.Instant = .now
     ) async throws -> TransferSummary {
         let record = TransferRecord(started: started)
-        var (file, target) = (FileDescription(of: source), target)
-        while true {
-            do {
-                return try await send(source, as: file, to: target, record)
-            } catch {
-                let loss = try record.loss(after: error)
-                guard try await service.canContinue(with: loss.session.peer) else { throw loss.interruption() }
-                report(.pathLost(loss.why))
-                file.extensions = [FileContinuation(sid: loss.session.sid).element]
-                target = loss.session.peer
-            }
+        return try await service.goingOn(.file, record, report: report) { loss in
+            var file = FileDescription(of: source)
+            if let loss { file.extensions = [FileContinuation(sid: loss.session.sid).element] }
+            return try await send(source, as: file, to: loss?.session.peer ?? target, record)
         }
     }
 

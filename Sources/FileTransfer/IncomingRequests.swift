@@ -203,14 +203,17 @@ public actor IncomingRequests {
             return
         }
         let file = offer.contents.lazy.compactMap(\.file).first
-        if let continued = file.flatMap(FileContinuation.init),
-            let waiting = interruptible[Key(id: continued.sid, peer: key.peer)]
+        let continued = offer.contents.lazy.compactMap(\.continuation?.sid).first
+        if let sid = continued ?? file.flatMap(FileContinuation.init)?.sid,
+            let waiting = interruptible[Key(id: sid, peer: key.peer)]
         {
             guard case .enqueued = waiting.continuation.yield(offer) else {
                 return await offer.session.terminate(Reason(.busy))
             }
             return
         }
+        // A file begins anew, or with what is there of it. The beginning of a stream is nowhere any more.
+        if continued != nil { return await offer.session.terminate(Reason(.gone)) }
         let known = offer.contents.lazy.compactMap(\.description).compactMap { description in
             TransferApplication(of: description).map { ($0, description) }
         }

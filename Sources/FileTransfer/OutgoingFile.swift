@@ -8,8 +8,8 @@ import XMPP
 struct OutgoingFile: Sendable {
     /// How long the people there may think about it.
     static let answerTimeout = Duration.seconds(180)
-    /// How long a device may take to go on with a file it has accepted before.
-    private static let continuationTimeout = Duration.seconds(30)
+    /// How long a device may take to go on with what it has accepted before.
+    static let continuationTimeout = Duration.seconds(30)
     /// How long the receiver's word may take once it has closed the connection.
     private static let confirmationTimeout = Duration.seconds(10)
     /// How long a client that is no sleigh may take to say that it has the file; some never do.

@@ -20,6 +20,8 @@ struct OutgoingSession: Sendable {
     let application: TransferApplication
     let description: ContentDescription
     let senders: Senders
+    /// The session that is gone on with.
+    var continued: JingleSessionID?
     let report: @Sendable (TransferEvent) -> Void
 
     /// The content's name in the session.
@@ -86,6 +88,9 @@ struct OutgoingSession: Sendable {
             content, senders: senders, description: description, transport: await negotiation.localDescription())
         // Only of another sleigh is anything wanted but a file's confirmation.
         if senders == .both { offered.limit = service.policy.limit }
+        if application.continuation == StreamContinuation.namespace, abilities.continuesStreams {
+            offered.continuation = StreamContinuation(sid: continued?.sid)
+        }
         let session: JingleSessionHandle
         do {
             session = try await service.host.initiate([offered], sid: sid, to: device)
@@ -158,6 +163,7 @@ struct OutgoingSession: Sendable {
         return TransferService.PeerAbilities(
             supports: { info.has($0) }, encryptsBytestreams: info.has(BytestreamTLS.namespace),
             isLibervia: abilities.isLibervia, caveat: abilities.caveat,
-            takesOneWayStreams: application == .stream && !abilities.hasStreams)
+            takesOneWayStreams: application == .stream && !abilities.hasStreams,
+            continuesStreams: info.has(StreamContinuation.namespace))
     }
 }

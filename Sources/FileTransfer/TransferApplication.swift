@@ -16,9 +16,18 @@ public enum TransferApplication: Sendable, Hashable, CaseIterable {
     var features: [String] {
         switch self {
         case .file: [FileDescription.namespace, FileContinuation.namespace]
-        case .stream: [ByteStreamDescription.namespace]
+        case .stream: [ByteStreamDescription.namespace, StreamContinuation.namespace]
         case .forward: [ForwardDescription.namespace]
         case .bench: [BenchDescription.namespace]
+        }
+    }
+
+    /// The namespace by which peers know whether it can go on in another session; `nil` when it never can.
+    var continuation: String? {
+        switch self {
+        case .file: FileContinuation.namespace
+        case .stream: StreamContinuation.namespace
+        case .forward, .bench: nil
         }
     }
 

@@ -35,6 +35,7 @@ final class TransferPosition: Sendable {
     }
     func advance(to byteCount: Int64) { state.withLock { $0.byteCount = byteCount } }
     func connect() { state.withLock { $0.isConnected = true } }
+    func disconnect() { state.withLock { $0.isConnected = false } }
     func finish() { state.withLock { $0.isAllSent = true } }
 }
 

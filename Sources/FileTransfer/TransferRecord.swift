@@ -4,10 +4,15 @@ import Synchronization
 import Transports
 import XMPP
 
-/// What has become of one file so far: when a path is lost, another session carries on what this one began.
+/// What has become of one file or stream so far: when a path is lost, another session carries on what this one began.
 final class TransferRecord: Sendable {
     /// How often a file may go on over another path. Each time more of it must have arrived than before.
     static let continuationLimit = 10
+    /// How often in a row a stream may go on without a byte getting further, in sessions that do not last.
+    static let fruitlessLimit = 5
+    fileprivate static let lastingSession = Duration.seconds(60)
+    /// Of how many lost paths the user is told in the end.
+    private static let reasonLimit = 10
 
     /// A session that was interrupted and may be gone on with.
     struct Loss: Sendable {
@@ -15,6 +20,8 @@ final class TransferRecord: Sendable {
         var session: JingleSessionID
         /// How many bytes of the file were with the receiver.
         var byteCount: Int64
+        /// How many bytes had arrived, in whatever direction.
+        fileprivate var progress: Int64
         /// Why its path is gone.
         var why: String
 
@@ -24,25 +31,34 @@ final class TransferRecord: Sendable {
         }
     }
 
-    private struct State {
+    fileprivate struct State {
         var file: FileDescription?
         var session: JingleSessionID?
         var fingerprint: Fingerprint?
         var path: PathReport?
         var firstByte: ContinuousClock.Instant?
         var firstOffset: UInt64?
-        var losses: [Loss] = []
+        var connected = ContinuousClock.now
+        var last: Loss?
+        var lossCount = 0
+        var fruitlessCount = 0
         var reasons: [String] = []
     }
 
     private let started: ContinuousClock.Instant
+    private let progress: (@Sendable () -> Int64)?
     private let state = Mutex(State())
 
-    /// - Parameter started: when the user asked for it, or the offer came.
-    init(started: ContinuousClock.Instant) { self.started = started }
+    /// - Parameters:
+    ///   - started: when the user asked for it, or the offer came.
+    ///   - progress: of a stream, which may be silent and has no length: how many of its bytes have arrived.
+    init(started: ContinuousClock.Instant, progress: (@Sendable () -> Int64)? = nil) {
+        self.started = started
+        self.progress = progress
+    }
 
     /// Whether an earlier session was interrupted.
-    var isContinuing: Bool { state.withLock { !$0.losses.isEmpty } }
+    var isContinuing: Bool { state.withLock { $0.last != nil } }
 
     // MARK: One session after the other
 
@@ -54,6 +70,7 @@ final class TransferRecord: Sendable {
             state.session = fingerprint == nil ? nil : session
             state.fingerprint = fingerprint
             state.path = path
+            state.connected = .now
             state.firstOffset = state.firstOffset ?? offset
         }
     }
@@ -79,23 +96,33 @@ final class TransferRecord: Sendable {
         }
     }
 
+    /// Makes sure that whoever goes on with a stream is the device with which it began.
+    ///
+    /// - Throws: `TransferError.peerNotAuthenticated`.
+    func check(_ fingerprint: Fingerprint?, from peer: JID) throws(TransferError) {
+        let isSame = state.withLock { $0.last == nil || $0.fingerprint == fingerprint }
+        guard isSame else { throw .peerNotAuthenticated(peer) }
+    }
+
     /// Decides what follows from an error: a loss after which the file may go on.
     ///
     /// - Throws: what the user is to be told, when it may not.
     func loss(after error: any Error) throws -> Loss {
-        try state.withLock { state in
+        let progress = progress?()
+        return try state.withLock { state in
+            let last = state.last
             guard case TransferError.pathLost(let byteCount, let why) = error else {
-                throw state.losses.last.map { Self.outcome(of: error, after: $0) } ?? error
+                throw last.map { Self.outcome(of: error, after: $0) } ?? error
             }
-            let last = state.losses.last
             guard let session = state.session, let path = state.path, last?.session != session,
-                state.losses.count < Self.continuationLimit, byteCount > last?.byteCount ?? -1
+                state.mayGoOn(progress ?? byteCount, isStream: progress != nil)
             else {
                 throw TransferError.interrupted(byteCount: max(byteCount, last?.byteCount ?? 0), why)
             }
-            let loss = Loss(session: session, byteCount: byteCount, why: why)
-            state.losses.append(loss)
-            state.reasons.append("\(path) was lost: \(why)")
+            let loss = Loss(session: session, byteCount: byteCount, progress: progress ?? byteCount, why: why)
+            state.last = loss
+            state.lossCount += 1
+            if state.reasons.count < Self.reasonLimit { state.reasons.append("\(path) was lost: \(why)") }
             return loss
         }
     }
@@ -128,5 +155,28 @@ final class TransferRecord: Sendable {
             name: name, peer: peer, byteCount: Int64(byteCount),
             transferredByteCount: Int64(byteCount) - Int64(offset), duration: end - firstByte,
             timeToFirstByte: firstByte - started, sha256: sha256, isVerified: isVerified, path: path)
+    }
+
+    /// What the stream that has ended now amounted to.
+    func summary(
+        peer: JID, sentByteCount: UInt64, receivedByteCount: UInt64, path: PathReport
+    ) -> StreamSummary {
+        let (firstByte, reasons) = state.withLock { ($0.firstByte ?? .now, $0.reasons) }
+        var path = path
+        path.reasons.insert(contentsOf: reasons, at: 0)
+        return StreamSummary(
+            peer: peer, sentByteCount: sentByteCount, receivedByteCount: receivedByteCount,
+            duration: .now - firstByte, path: path)
+    }
+}
+
+extension TransferRecord.State {
+    /// Whether there may be another session, after one that has brought it so far.
+    fileprivate mutating func mayGoOn(_ progress: Int64, isStream: Bool) -> Bool {
+        let hasComeFurther = progress > last?.progress ?? -1
+        guard isStream else { return lossCount < TransferRecord.continuationLimit && hasComeFurther }
+        let isFruitless = !hasComeFurther && .now - connected < TransferRecord.lastingSession
+        fruitlessCount = isFruitless ? fruitlessCount + 1 : 0
+        return fruitlessCount < TransferRecord.fruitlessLimit
     }
 }

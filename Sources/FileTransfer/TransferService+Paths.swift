@@ -19,6 +19,8 @@ extension TransferService {
         var caveat: String?
         /// Whether it is to get a stream, and takes only one in one direction.
         var takesOneWayStreams = false
+        /// Whether it can go on with a stream in another session.
+        var continuesStreams = false
     }
 
     /// Starts to look for ICE-QUIC paths, with the servers that the account's server offers right now.
@@ -120,15 +122,6 @@ extension TransferService {
     /// Where the server's proxies listen, if they may be used.
     private func proxyHosts() async -> [ProxyDiscovery.StreamHost] {
         policy.allowedPaths.contains(.socks5Proxy) ? await proxies.hosts : []
-    }
-
-    /// Whether a device is there, and can go on with a file whose path was lost.
-    ///
-    /// - Throws: `CancellationError`.
-    func canContinue(with device: JID) async throws -> Bool {
-        let info = try? await client.discover(device, isFresh: true)
-        try Task.checkCancellation()
-        return info?.has(FileContinuation.namespace) ?? false
     }
 
     /// Says whether a peer is to be talked to.

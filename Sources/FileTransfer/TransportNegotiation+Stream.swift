@@ -16,18 +16,19 @@ extension TransportNegotiation {
     ///
     /// - Parameters:
     ///   - accepted: tells an initiator that the peer has accepted the session.
+    ///   - limit: how long that may take.
     ///   - position: is told that there is a way.
     /// - Throws: `TransferError`, `TransportFailure`, `CancellationError`, what the trust in devices throws.
     func firstStream(
         of content: ContentID, in session: JingleSessionHandle, as role: JingleRole, accepted: AsyncStream<Void>,
-        position: TransferPosition
+        within limit: Duration = OutgoingFile.answerTimeout, position: TransferPosition
     ) async throws -> (connection: any PeerConnection, stream: any ByteStream) {
         do {
             let first: (any PeerConnection, any ByteStream)
             switch role {
             case .initiator:
                 let answer: Void? = try await answeringProposals {
-                    try await accepted.first(within: OutgoingFile.answerTimeout)
+                    try await accepted.first(within: limit)
                 }
                 guard answer != nil else { throw TransferError.notAnswered(session.peer) }
                 let connection = try await connect()

@@ -131,6 +131,8 @@ public struct Content: Sendable, Hashable {
     public var security: XMLElement?
     /// The most that whoever wrote the element wants the other party to send for it (Wire/Limit.md).
     public var limit: RateLimit?
+    /// Whether the stream may go on in another session, or which one it goes on with (Wire/Stream-Continuation.md).
+    public var continuation: StreamContinuation?
     /// Child elements not known here.
     public var extensions: [XMLElement] = []
 
@@ -181,6 +183,9 @@ public struct Content: Sendable, Hashable {
             case "limit" where child.namespace == RateLimit.namespace:
                 guard limit == nil else { throw .invalid("limit") }
                 limit = try RateLimit(child)
+            case "continuation" where child.namespace == StreamContinuation.namespace:
+                guard continuation == nil else { throw .invalid("continuation") }
+                continuation = try StreamContinuation(child)
             default:
                 guard extensions.count < JingleLimit.extensionCount else { throw .tooMany("content") }
                 extensions.append(child)
@@ -206,7 +211,7 @@ public struct Content: Sendable, Hashable {
             "content", namespace: Jingle.namespace, attributes: ["creator": id.creator.rawValue, "name": id.name])
         element["senders"] = senders?.rawValue
         if disposition != "session" { element["disposition"] = disposition }
-        for child in [description?.element, transport?.element, security, limit?.element] {
+        for child in [description?.element, transport?.element, security, limit?.element, continuation?.element] {
             if let child { element.append(child) }
         }
         for child in extensions { element.append(child) }

@@ -18,6 +18,7 @@ public enum Jingle {
         FileDescription.namespace,
         FileContinuation.namespace,
         ByteStreamDescription.namespace,
+        StreamContinuation.namespace,
         ForwardDescription.namespace,
         BenchDescription.namespace,
         ICEQUICTransportDescription.namespace,

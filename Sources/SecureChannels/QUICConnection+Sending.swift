@@ -68,6 +68,22 @@ extension QUICConnection {
         heldBackUntil = .max
     }
 
+    /// Whether the search for the path's bandwidth goes on, now that no more may be sent for the time being.
+    private func prolongsStartup(_ conn: OpaquePointer, _ now: UInt64) -> Bool {
+        guard !startup.isOver else { return false }
+        if now >= startup.due {
+            let bandwidth = quic_conn_get_bandwidth(conn)
+            let statistics = self.statistics
+            startup.update(
+                QUICStartup.Sample(
+                    smoothedRTT: bandwidth.smoothed_rtt, minimumRTT: bandwidth.min_rtt == .max ? 0 : bandwidth.min_rtt,
+                    deliveryRate: bandwidth.delivery_rate, pacingRate: bandwidth.pacing_rate,
+                    sentPacketCount: statistics.sentPacketCount, lostPacketCount: statistics.lostPacketCount),
+                now: now)
+        }
+        return startup.isProlonged
+    }
+
     private func noteHeldBack() {
         let isWaiting = isHeldBack && sendable.contains(where: \.hasPendingBytes)
         heldBackUntil = isWaiting ? bucket?.wait() ?? .max : .max
@@ -100,7 +116,9 @@ extension QUICConnection {
                 stream.isSendAborted = true
                 events.append(.streamStopped(stream))
             default:
-                return written
+                guard written == 0, prolongsStartup(conn, now) else { return written }
+                // Given nothing, the library takes it that there was nothing to send.
+                return quic_conn_write(conn, packet, capacity, nil, 0, -1, nil, 0, now)
             }
         }
     }

@@ -67,6 +67,9 @@ package final class QUICConnection {
     var isHeldBack = false
     var heldBackUntil: UInt64 = .max
 
+    /// Whether BBR still looks for the path's bandwidth, and is to go on.
+    var startup: QUICStartup
+
     /// Streams whose end is acknowledged unless another loss shows before the deadline.
     var uncertainEnds: [QUICStream] = []
     var uncertainEndsDeadline: UInt64 = .max
@@ -102,6 +105,7 @@ package final class QUICConnection {
         self.certificate = certificate
         self.peerFingerprint = peerFingerprint
         self.options = options
+        startup = QUICStartup(isOver: options.congestionControl != .bbr)
         startTime = now
         lastTime = now
         state = .waiting

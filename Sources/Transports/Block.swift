@@ -13,11 +13,12 @@ public final class Block: @unchecked Sendable {
     public let capacity: Int
 
     private let memory: UnsafeMutableRawPointer
-    private let pool: BlockPool
+    /// Where the memory goes back to; `nil` for a part of another block, which keeps it.
+    private let pool: BlockPool?
     /// Kept for as long as the block is.
     private let companion: AnyObject?
 
-    fileprivate init(memory: UnsafeMutableRawPointer, capacity: Int, pool: BlockPool, companion: AnyObject?) {
+    fileprivate init(memory: UnsafeMutableRawPointer, capacity: Int, pool: BlockPool?, companion: AnyObject?) {
         self.memory = memory
         self.capacity = capacity
         self.pool = pool
@@ -25,7 +26,16 @@ public final class Block: @unchecked Sendable {
         self.count = 0
     }
 
-    deinit { pool.recycle(memory) }
+    deinit { pool?.recycle(memory) }
+
+    /// A part of the valid bytes as a block of its own, without copying; both are read-only from then on.
+    func part(_ range: Range<Int>) -> Block {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count)
+        if range == 0..<count { return self }
+        let part = Block(memory: memory + range.lowerBound, capacity: range.count, pool: nil, companion: self)
+        part.count = range.count
+        return part
+    }
 
     /// The valid bytes; the pointer is good while the block is referenced.
     public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: memory, count: count) }

@@ -27,12 +27,14 @@ public final class BufferedByteStream: ByteStream {
     private enum Wish {
         case read
         case write
+        case flush
         case finish
     }
 
     private struct Waiters {
         var read: Continuation?
         var write: Continuation?
+        var flush: Continuation?
         var finish: Continuation?
 
         subscript(wish: Wish) -> Continuation? {
@@ -40,6 +42,7 @@ public final class BufferedByteStream: ByteStream {
                 switch wish {
                 case .read: read
                 case .write: write
+                case .flush: flush
                 case .finish: finish
                 }
             }
@@ -47,6 +50,7 @@ public final class BufferedByteStream: ByteStream {
                 switch wish {
                 case .read: read = newValue
                 case .write: write = newValue
+                case .flush: flush = newValue
                 case .finish: finish = newValue
                 }
             }
@@ -166,6 +170,15 @@ public final class BufferedByteStream: ByteStream {
         if isNew { carrier.enqueue(self) }
     }
 
+    /// Waits until the peer has acknowledged everything that was written.
+    public func flush() async throws {
+        try await wait(.flush) { state in
+            if state.bufferedByteCount == 0 { return .success(()) }
+            if let error = state.sendError { return .failure(error) }
+            return nil
+        }
+    }
+
     /// Ends our direction and waits until the peer has acknowledged everything.
     public func finish() async throws {
         let isNew = try state.withLock { state in
@@ -249,17 +262,16 @@ public final class BufferedByteStream: ByteStream {
 
     /// The peer has acknowledged bytes, or everything.
     func acknowledge(byteCount: Int, isFinished: Bool) {
-        let (write, finish) = state.withLock { state in
+        let waiters = state.withLock { state in
             state.bufferedByteCount -= byteCount
-            var finish: Continuation?
-            if isFinished {
-                state.isSendFinished = true
-                finish = state.waiters.finish.take()
-            }
-            return (state.bufferedByteCount <= lowWater ? state.waiters.write.take() : nil, finish)
+            if isFinished { state.isSendFinished = true }
+            return [
+                state.bufferedByteCount <= lowWater ? state.waiters.write.take() : nil,
+                state.bufferedByteCount == 0 ? state.waiters.flush.take() : nil,
+                isFinished ? state.waiters.finish.take() : nil,
+            ]
         }
-        write?.resume()
-        finish?.resume()
+        for waiter in waiters { waiter?.resume() }
     }
 
     /// One or both directions are over before their time.
@@ -278,8 +290,10 @@ public final class BufferedByteStream: ByteStream {
                     state.isSendFinished = true
                     finish = state.waiters.finish.take()
                 }
-                if let waiter = state.waiters.write.take() { waiters.append((waiter, send)) }
-                if let waiter = state.waiters.finish.take() { waiters.append((waiter, send)) }
+                for wish in [Wish.write, .flush, .finish] {
+                    if let waiter = state.waiters[wish] { waiters.append((waiter, send)) }
+                    state.waiters[wish] = nil
+                }
             }
             if let receive, state.receiveError == nil, !state.isEnd {
                 state.receiveError = receive

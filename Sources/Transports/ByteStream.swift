@@ -17,10 +17,15 @@ public protocol ByteStream: AnyObject, Sendable {
     /// - Throws: `ByteStreamError`, or `CancellationError` when the calling task is cancelled.
     func write(_ block: Block) async throws
 
+    /// Returns when the peer's carrier has acknowledged every byte that was written.
+    ///
+    /// - Throws: `ByteStreamError` when it never will, `CancellationError` when the calling task is cancelled.
+    func flush() async throws
+
     /// Ends our direction cleanly and returns when the peer's carrier has acknowledged every byte.
     func finish() async throws
 
-    /// Aborts both directions; the peer's reads and writes fail with that code.
+    /// Aborts both directions; the peer's writes fail with that code, and so do its reads once it has read what came before.
     func reset(code: UInt64)
 }
 

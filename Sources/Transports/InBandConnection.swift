@@ -67,6 +67,7 @@ private final class InBandStream: ByteStream {
     func read() async throws -> Block? { try await stream.read() }
     var unacknowledgedByteCount: Int { stream.unacknowledgedByteCount }
     func write(_ block: Block) async throws { try await stream.write(block) }
+    func flush() async throws { try await stream.flush() }
     func finish() async throws { try await stream.finish() }
     func reset(code: UInt64) { stream.reset(code: code) }
 }

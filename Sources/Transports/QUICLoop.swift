@@ -25,11 +25,11 @@ final class QUICLoop {
     private static let statisticsInterval: UInt64 = 50_000_000
     /// Packets that come one by one cost far more than those that come together, so on a long path they may wait for
     /// each other: this share of the round trip, within limits.
-    private static let gatheringShare: UInt64 = 64
+    private static let gatheringShare: UInt64 = 32
     private static let minimumGatheringInterval: UInt64 = 100_000
-    private static let maximumGatheringInterval: UInt64 = 1_000_000
+    private static let maximumGatheringInterval: UInt64 = 2_000_000
     /// With more than this at a time packets do not gather: the kernel's buffer may be as small as 208 KiB.
-    private static let maximumGatheringByteCount = 32_768
+    private static let maximumGatheringByteCount = 65_536
     /// How soon to try again on a path that does not say when it has room.
     private static let retryInterval: UInt64 = 1_000_000
     /// How soon to ask a path again that does not give a better one yet.
@@ -97,12 +97,19 @@ final class QUICLoop {
 
     // MARK: Packets
 
-    /// Returns whether more may be waiting.
+    /// Takes what waits, up to what is to be answered at once.
+    ///
+    /// - Returns: whether more may be waiting.
     private func receive() -> Bool {
-        path.receive { packet in
-            roundByteCount += packet.count
-            engine.receive(packet, now: now)
+        var isMore = true
+        let limit = roundByteCount + Self.maximumGatheringByteCount
+        while isMore, roundByteCount < limit {
+            isMore = path.receive { packet in
+                roundByteCount += packet.count
+                engine.receive(packet, now: now)
+            }
         }
+        return isMore
     }
 
     private func send() {

@@ -121,9 +121,10 @@ final class QUICStreamTable: QUICConnectionDelegate {
         case .streamOpened(let engineStream):
             if engineStream.context == nil, !engineStream.isClosed { welcome(engineStream) }
         case .streamReset(let engineStream, let code):
+            guard let feed = feed(of: engineStream) else { return }
             let error = ByteStreamError.reset(code: code)
-            feed(of: engineStream)?.stream.fail(send: error, receive: error, dropsData: true)
-            drop(engineStream)
+            flush(feed)
+            feed.stream.fail(send: error, receive: error)
         case .streamStopped(let engineStream):
             feed(of: engineStream)?.stream.fail(send: .reset(code: 0), receive: nil)
         case .streamClosed(let engineStream): end(engineStream)
@@ -156,12 +157,6 @@ final class QUICStreamTable: QUICConnectionDelegate {
         let byteCount = Int(data - feed.acknowledgedByteCount)
         feed.acknowledgedByteCount = data
         feed.stream.acknowledge(byteCount: byteCount, isFinished: feed.engineStream.isSendFinished)
-    }
-
-    /// Throws away what a reset stream has left.
-    private func drop(_ engineStream: QUICStream) {
-        _ = feed(of: engineStream)?.takeFilling()
-        engine.returnCredit(engineStream)
     }
 
     private func end(_ engineStream: QUICStream) {

@@ -53,6 +53,7 @@ final class ReadingPace: Sendable {
 
         var unacknowledgedByteCount: Int { base.unacknowledgedByteCount }
         func write(_ block: Block) async throws { try await base.write(block) }
+        func flush() async throws { try await base.flush() }
         func finish() async throws { try await base.finish() }
         func reset(code: UInt64) { base.reset(code: code) }
     }

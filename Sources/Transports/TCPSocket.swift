@@ -40,6 +40,14 @@ struct TCPSocket {
     /// The bytes written that the peer's TCP has not acknowledged; `nil` when the connection is closed.
     var unacknowledgedByteCount: Int? { withDescriptor { sleigh_tcp_unacknowledged($0) }.map { max(0, Int($0)) } }
 
+    /// Tells of input only when there is that much at once, or it ends.
+    func awaitInput(byteCount: Int) {
+        _ = withDescriptor { descriptor in
+            var value = CInt(clamping: byteCount)
+            return setsockopt(descriptor, SOL_SOCKET, SO_RCVLOWAT, &value, socklen_t(MemoryLayout<CInt>.size))
+        }
+    }
+
     /// Sends FIN. Not through NIO, which would close the whole connection as soon as the peer ends its direction too.
     func endOutput() { _ = withDescriptor { shutdown($0, CInt(SHUT_WR)) } }
 

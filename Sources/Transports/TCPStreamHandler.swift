@@ -47,6 +47,7 @@ package final class TCPStreamHandler: ChannelDuplexHandler {
     private enum Timer {
         case handshake
         case inspection
+        case gathering
         case closing
     }
 
@@ -55,6 +56,9 @@ package final class TCPStreamHandler: ChannelDuplexHandler {
     private var phase = Phase.idle
     private var timers: [Timer: Scheduled<Void>] = [:]
     private var isReadPending = false
+    /// With protection, how much the socket is to have before it tells, and what it was told last.
+    private var threshold: TCPReadThreshold?
+    private var awaitedByteCount = 1
     private var isCloseRequested = false
 
     /// Prepares the handler of a connection.
@@ -84,11 +88,18 @@ package final class TCPStreamHandler: ChannelDuplexHandler {
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let buffer = unwrapInboundIn(data)
+        buffer.withUnsafeReadableBytes { threshold?.noteRead($0) }
         switch phase {
         case .handshaking(let engine): handshake(engine, buffer, context)
         case .open(let open): attempt(open, context) { (receiver) throws(TLSError) in try receiver.receive(buffer) }
         case .idle, .over: break
         }
+    }
+
+    package func channelReadComplete(context: ChannelHandlerContext) {
+        threshold?.finishReading(now: NIODeadline.now().uptimeNanoseconds)
+        awaitInput(context)
+        context.fireChannelReadComplete()
     }
 
     package func read(context: ChannelHandlerContext) {
@@ -142,6 +153,7 @@ package final class TCPStreamHandler: ChannelDuplexHandler {
                 let engine = try TLSPeerEngine(
                     role: role, certificate: certificate, peerFingerprint: peerFingerprint)
                 phase = .handshaking(engine)
+                threshold = TCPReadThreshold(now: NIODeadline.now().uptimeNanoseconds)
                 set(.handshake, after: setup.handshakeLimit, context) { handler, context in
                     guard case .handshaking = handler.phase else { return }
                     handler.end(context, ByteStreamError.pathLost("the peer did not finish the handshake in time"))
@@ -221,6 +233,7 @@ package final class TCPStreamHandler: ChannelDuplexHandler {
     private func end(_ context: ChannelHandlerContext, _ error: any Error) {
         let last = phase
         phase = .over
+        threshold = nil
         for timer in timers.values { timer.cancel() }
         timers = [:]
         switch last {
@@ -280,6 +293,22 @@ package final class TCPStreamHandler: ChannelDuplexHandler {
             context.read()
         }
         pump(open, context)
+    }
+
+    /// Tells the socket how much it is to have before it tells us.
+    private func awaitInput(_ context: ChannelHandlerContext) {
+        guard let threshold else { return }
+        if threshold.byteCount != awaitedByteCount {
+            awaitedByteCount = threshold.byteCount
+            TCPSocket(context).awaitInput(byteCount: awaitedByteCount)
+        }
+        guard let deadline = threshold.deadline, timers[.gathering] == nil else { return }
+        let now = NIODeadline.now().uptimeNanoseconds
+        set(.gathering, after: .nanoseconds(deadline > now ? deadline - now : 0), context) { handler, context in
+            handler.timers[.gathering] = nil
+            handler.threshold?.expire(now: NIODeadline.now().uptimeNanoseconds)
+            handler.awaitInput(context)
+        }
     }
 
     private func pump(_ open: Open, _ context: ChannelHandlerContext) {

@@ -59,9 +59,9 @@ struct ForwardCommand: SleighCommand {
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
-        guard listen == (address == nil) else {
-            throw ValidationError("Name an address to connect to, or wait with --listen: one of the two.")
-        }
+        try listening.check(
+            listens: listen, address: address, purpose: "connect to",
+            others: (["--allow", "--allow-listen"], rules.isUsed))
         if listen {
             guard local.isEmpty, remote.isEmpty, stdio == nil else {
                 throw ValidationError("-L, -R and --stdio belong to the side that connects.")
@@ -70,9 +70,6 @@ struct ForwardCommand: SleighCommand {
                 throw ValidationError("Nothing is allowed: name it with --allow or --allow-listen.")
             }
             return
-        }
-        if listening.isUsed || rules.isUsed {
-            throw ValidationError("--allow, --allow-listen, --from, --yes and --resource belong to --listen.")
         }
         guard (stdio == nil) != (local.isEmpty && remote.isEmpty) else {
             throw ValidationError("Say what to forward: with -L and -R, or with --stdio.")

@@ -29,6 +29,23 @@ struct ListeningOptions: ParsableArguments {
         }
     }
 
+    /// Checks that a command has either an address or `--listen`, and what belongs to `--listen` only with it.
+    ///
+    /// - Parameters:
+    ///   - purpose: what the address is for, such as "connect to".
+    ///   - others: the command's own options that belong to `--listen`, and whether any of them was given.
+    func check(
+        listens: Bool, address: String?, purpose: String, others: (names: [String], areUsed: Bool)
+    ) throws {
+        guard listens == (address == nil) else {
+            throw ValidationError("Name an address to \(purpose), or wait with --listen: one of the two.")
+        }
+        guard listens || !(isUsed || others.areUsed) else {
+            let names = (others.names + ["--from", "--yes"]).joined(separator: ", ")
+            throw ValidationError("\(names) and --resource belong to --listen.")
+        }
+    }
+
     /// Who is accepted.
     ///
     /// - Parameter question: what somebody is asked, as a sentence without "Accept?".

@@ -14,7 +14,8 @@ struct PipeCommand: SleighCommand {
             sleigh pipe --listen [OPTIONS]
             """,
         discussion: """
-            Both directions are open at once, and each ends on its own. Standard output carries nothing but data.
+            Both directions are open at once, and each ends on its own. Standard output carries nothing but data. When the \
+            path is lost midway, the pipe goes on over another.
 
               tar c . | sleigh pipe you@example.org                          on one host
               sleigh pipe --listen --from me@example.org </dev/null | tar x  on the other
@@ -57,12 +58,9 @@ struct PipeCommand: SleighCommand {
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
-        guard listen == (address == nil) else {
-            throw ValidationError("Name an address to connect to, or wait with --listen: one of the two.")
-        }
-        if !listen, connect != nil || exec != nil || once || listening.isUsed {
-            throw ValidationError("--connect, --exec, --once, --from, --yes and --resource belong to --listen.")
-        }
+        try listening.check(
+            listens: listen, address: address, purpose: "connect to",
+            others: (["--connect", "--exec", "--once"], connect != nil || exec != nil || once))
         if allowUnencrypted, paths.requireE2e {
             throw ValidationError("--require-e2e refuses what --allow-unencrypted permits: leave out one of them.")
         }
@@ -150,7 +148,9 @@ extension Console {
             }
             for reason in path.reasons { detail("  Not a better path: \(printable(reason)).") }
             for sentence in path.limits.sentences(.both) { detail(sentence) }
-        case .pathLost, .resumed, .progress, .verifying: break
+        case .pathLost(let why): say("The path was lost: \(printable(why)). Looking for another …")
+        case .resumed: say("Going on where it stopped.")
+        case .progress, .verifying: break
         }
     }
 

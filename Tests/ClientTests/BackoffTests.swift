@@ -1,10 +1,11 @@
+import TestSupport
 import Testing
 
 @testable import Client
 
 @Suite struct BackoffTests {
     @Test func theLimitDoublesUpToAMinute() {
-        var random = SplitMix64(state: 5)
+        var random = SeededRandom(seed: 5)
         var longest = [Duration](repeating: .zero, count: 10)
         for _ in 0..<500 {
             var backoff = Backoff()
@@ -19,7 +20,7 @@ import Testing
     }
 
     @Test func successForgetsTheFailures() {
-        var random = SplitMix64(state: 5)
+        var random = SeededRandom(seed: 5)
         var backoff = Backoff()
         for _ in 0..<10 { _ = backoff.next(using: &random) }
         backoff.reset()

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Client
@@ -84,7 +85,7 @@ import Testing
     }
 
     @Test func mutatedAnswersNeverTrap() {
-        var random = SplitMix64(state: 3)
+        var random = SeededRandom(seed: 3)
         var refusedCount = 0
         for _ in 0..<20000 {
             var bytes = Self.valid
@@ -98,18 +99,5 @@ import Testing
             do { #expect(try DNSAnswer(bytes).records.count <= 32) } catch { refusedCount += 1 }
         }
         #expect((1..<20000).contains(refusedCount))
-    }
-}
-
-/// A small seeded generator, so that a failure can be repeated.
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
     }
 }

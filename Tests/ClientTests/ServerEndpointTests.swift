@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Client
@@ -10,7 +11,7 @@ import Testing
     }
 
     func ordered(direct: [ServiceRecord], startTLS: [ServiceRecord], seed: UInt64 = 1) -> [String] {
-        var random = SplitMix64(state: seed)
+        var random = SeededRandom(seed: seed)
         return ServerEndpoint.ordered(
             domain: "example.org", direct: direct, startTLS: startTLS, using: &random
         )
@@ -49,7 +50,7 @@ import Testing
         let records = [
             Self.record(0, 10, "ten"), Self.record(0, 30, "thirty"), Self.record(0, 60, "sixty"),
         ]
-        var random = SplitMix64(state: 42)
+        var random = SeededRandom(seed: 42)
         var first: [String: Int] = [:]
         for _ in 0..<5000 {
             let ordered = ServiceRecord.ordered(records, by: { $0 }, using: &random)
@@ -63,7 +64,7 @@ import Testing
 
     @Test func noWeightIsASmallChance() {
         let records = [Self.record(0, 0, "none"), Self.record(0, 99, "most")]
-        var random = SplitMix64(state: 42)
+        var random = SeededRandom(seed: 42)
         let first = (0..<5000).map { _ in
             ServiceRecord.ordered(records, by: { $0 }, using: &random)[0].target
         }

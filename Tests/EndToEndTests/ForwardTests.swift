@@ -36,6 +36,27 @@ extension EndToEnd {
             }
         }
 
+        /// Neither host can be reached from outside, and no UDP gets through: the bytes go through the server, by its proxy
+        /// or in-band, in the streams of one stream.
+        @Test(arguments: [("socks5", "socks5 proxy", 1_000_001), ("in-band", "in-band", 100_001)])
+        func throughTheServer(path: String, name: String, byteCount: Int) async throws {
+            try await World.with(.udpBlockedOnBothSides, server: ["--components"]) { world in
+                let file = try world.makeFile(byteCount: byteCount)
+                let digest = try await world.digest(of: file)
+                let server = try await world.digestServer(on: .b, at: "7001")
+                let listener = try await world.forwardListener(["--allow", "127.0.0.1:*"])
+                let client = try await world.forward(["-L", "8001:127.0.0.1:7001", "--path", path, "-v"])
+                #expect(client.messages.contains(name), "\(client.messages)")
+                // Both at once.
+                async let first = world.exchange(file, on: .a, with: "127.0.0.1 8001")
+                async let second = world.exchange(file, on: .a, with: "127.0.0.1 8001")
+                #expect(try await [first, second] == [digest, digest])
+                client.signal(SIGINT)
+                #expect(try await client.exit().status == 130, "\(client.messages)")
+                #expect(listener.isRunning && server.isRunning, "\(listener.messages)")
+            }
+        }
+
         @Test(arguments: paths.dropLast())
         func standardInputAndOutput(path: String, name: String) async throws {
             try await World.with(.lan, server: ["--components"]) { world in

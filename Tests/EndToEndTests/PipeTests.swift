@@ -241,15 +241,15 @@ extension EndToEnd {
 }
 
 extension World {
-    /// Starts `sleigh pipe --listen` as bob on host b, and waits until it is ready.
+    /// Starts `sleigh pipe --listen` on host b, as bob unless told otherwise, and waits until it is ready.
     ///
     /// - Parameter script: bash that runs `"$@"`.
     func pipeListener(
         _ arguments: [String] = [], script: String = "exec \"$@\" </dev/null",
-        accepting: [String] = ["--yes"]
+        accepting: [String] = ["--yes"], as account: String = "bob"
     ) async throws -> Program {
         let program = try sleigh(
-            "pipe", ["--listen"] + accepting + arguments, on: .b, as: "bob", before: ["bash", "-c", script, "bash"])
+            "pipe", ["--listen"] + accepting + arguments, on: .b, as: account, before: ["bash", "-c", script, "bash"])
         try await wait(for: "listener") { program.messages.contains("Waiting as") || !program.isRunning }
         try #require(program.isRunning, "\(program.messages)")
         return program
@@ -263,7 +263,7 @@ extension World {
             "pipe", [peer] + arguments, on: .a, as: account, before: ["bash", "-c", script, "bash"])
     }
 
-    fileprivate func waitForBytes(_ count: Int, in file: URL) async throws {
+    func waitForBytes(_ count: Int, in file: URL) async throws {
         try await wait(for: "\(count) bytes", within: .seconds(30)) {
             let attributes = try? FileManager.default.attributesOfItem(atPath: file.path)
             return (attributes?[.size] as? Int ?? 0) >= count
@@ -271,13 +271,13 @@ extension World {
     }
 
     /// What a command of the shell prints.
-    fileprivate func shell(_ script: String) async throws -> String {
+    func shell(_ script: String) async throws -> String {
         let program = try Program(["bash", "-c", script], named: "shell-\(UUID().uuidString)", folder: folder)
         return try await program.exit().output
     }
 
     /// Starts a real sshd on port 2222 of host b's loopback, which takes the key `key` in the world's folder.
-    fileprivate func startSSHServer() async throws -> Program {
+    func startSSHServer() async throws -> Program {
         let path = folder.path
         _ = try await shell(
             """

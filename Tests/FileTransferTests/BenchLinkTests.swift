@@ -1,5 +1,6 @@
 import Jingle
 import Synchronization
+import TestConnections
 import Testing
 import Transports
 
@@ -8,18 +9,6 @@ import Transports
 /// The two sides of a measurement, over streams in memory, and one side alone with a peer that does not keep to the rules.
 @Suite(.timeLimit(.minutes(1)))
 struct BenchLinkTests {
-    /// A connection that carries nothing.
-    private struct NoConnection: PeerConnection {
-        var path: PathReport { PathReport(kind: .directTCP) }
-        func openStream(contentName: String) async throws -> any ByteStream { throw ByteStreamError.closed("none") }
-        func acceptStream() async throws -> (contentName: String, stream: any ByteStream) {
-            throw ByteStreamError.closed("none")
-        }
-        func limitSending(to limit: RateLimit?) async {}
-        func close(code: UInt64) async {}
-        func waitUntilClosed() async throws {}
-    }
-
     private final class Samples: Sendable {
         private let state = Mutex<[BenchSample]>([])
         var all: [BenchSample] { state.withLock { $0 } }
@@ -53,7 +42,7 @@ struct BenchLinkTests {
 
     private func pair(streamCount: Int) -> (BenchLink, BenchLink) {
         let (first, second) = PipedStream.pair()
-        let links = (BenchLink(NoConnection(), first: first), BenchLink(NoConnection(), first: second))
+        let links = (BenchLink(StreamlessConnection(), first: first), BenchLink(StreamlessConnection(), first: second))
         for _ in 0..<streamCount {
             let (one, other) = PipedStream.pair()
             links.0.add(one)
@@ -178,7 +167,7 @@ struct BenchLinkTests {
     @Test(arguments: lies.indices)
     func liesEndTheMeasurement(index: Int) async throws {
         let (near, far) = PipedStream.pair()
-        let link = BenchLink(NoConnection(), first: near)
+        let link = BenchLink(StreamlessConnection(), first: near)
         await #expect(throws: TransferError.self) {
             try await carrying(
                 [link],
@@ -200,7 +189,7 @@ struct BenchLinkTests {
     @Test(arguments: ["filling", "pings", "half a frame", "no frame"])
     func whatNobodyAskedForEndsTheMeasurement(what: String) async throws {
         let (near, far) = PipedStream.pair()
-        let link = BenchLink(NoConnection(), first: near)
+        let link = BenchLink(StreamlessConnection(), first: near)
         await #expect(throws: TransferError.self) {
             try await carrying([link]) {
                 let blocks = BlockPool()

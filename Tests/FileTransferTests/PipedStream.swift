@@ -39,6 +39,7 @@ final class PipedStream: ByteStream {
         outgoing.blocks.put(block)
     }
 
+    func flush() async throws {}
     func finish() async throws { outgoing.blocks.put(nil) }
 
     func reset(code: UInt64) {

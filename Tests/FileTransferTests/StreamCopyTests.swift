@@ -217,6 +217,7 @@ private final class MemoryStream: ByteStream {
     }
 
     func write(_ block: Block) async throws { outgoing.blocks.continuation.yield(block) }
+    func flush() async throws {}
     func finish() async throws { outgoing.blocks.continuation.finish() }
 
     func reset(code: UInt64) {

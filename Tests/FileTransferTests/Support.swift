@@ -1,5 +1,6 @@
 import Foundation
 import SecureChannels
+import TestSupport
 import Testing
 import Transports
 

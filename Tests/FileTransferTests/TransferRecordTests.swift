@@ -1,5 +1,6 @@
 import Jingle
 import SecureChannels
+import Synchronization
 import Testing
 import Transports
 import XMPP
@@ -48,6 +49,37 @@ import XMPP
         _ = try lose(at: 5)
         record.connect(session("b"), fingerprint, path, from: 5)
         expectInterruption(at: 5) { try lose(at: 5) }
+    }
+
+    /// A stream may be silent for long, and may go on as often as it likes while its sessions bring anything.
+    @Test func aStreamGoesOnUntilNothingHelps() throws {
+        let progress = Mutex(Int64(0))
+        let record = TransferRecord(started: .now) { progress.withLock { $0 } }
+        var number = 0
+        func lose() throws {
+            number += 1
+            record.connect(session("\(number)"), fingerprint, path, from: 0)
+            _ = try record.loss(after: TransferError.pathLost(byteCount: 3, "silence"))
+        }
+        for _ in 0..<30 {
+            progress.withLock { $0 += 1 }
+            try lose()
+        }
+        for _ in 1..<TransferRecord.fruitlessLimit { try lose() }
+        #expect(throws: TransferError.self) { try lose() }
+    }
+
+    /// Nobody else goes on with it, though anybody may begin.
+    @Test func aStreamGoesOnWithItsDeviceOnly() throws {
+        let record = TransferRecord(started: .now) { 0 }
+        try record.check(fingerprint, from: peer)
+        record.connect(session("a"), fingerprint, path, from: 0)
+        _ = try record.loss(after: TransferError.pathLost(byteCount: 0, "silence"))
+        try record.check(fingerprint, from: peer)
+        let other = Fingerprint(bytes: [UInt8](repeating: 2, count: 32))
+        for fingerprint in [other, nil] {
+            #expect(throws: TransferError.self) { try record.check(fingerprint, from: peer) }
+        }
     }
 
     /// Neither before there was a path, nor to a device that has proved nothing.

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import ICE
@@ -114,7 +115,7 @@ struct ICECandidateTests {
     }
 
     @Test func fuzz() throws {
-        var random = SplitMix(state: 0x1CE)
+        var random = SeededRandom(seed: 0x1CE)
         let fixtures = try CandidateText.fixtures()
         var good = 0
         for _ in 0..<20_000 {
@@ -158,18 +159,5 @@ enum CandidateText {
             foundation: fields[0], component: component, priority: priority, transportProtocol: fields[3],
             kind: fields[4], ip: fields[5], port: port, relatedIP: fields.count > 7 ? fields[7] : nil,
             relatedPort: fields.count > 8 ? Int(fields[8]) : nil)
-    }
-}
-
-/// A small seeded generator.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
-        return word ^ (word >> 31)
     }
 }

@@ -1,4 +1,5 @@
 import Jingle
+import TestSupport
 import Testing
 import XML
 
@@ -113,7 +114,7 @@ import XML
     /// Whatever comes: it is read, or it is an error, and no more is kept than a small frame.
     @Test(arguments: 0..<8 as Range<UInt64>)
     func anythingMayCome(seed: UInt64) {
-        var random = SeededGenerator(state: seed)
+        var random = SeededRandom(seed: seed)
         let sound = Self.frames.map(\.bytes)
         for _ in 0..<2000 {
             var bytes = (0..<Int.random(in: 1...4, using: &random)).flatMap { _ in

@@ -1,4 +1,5 @@
 import Jingle
+import TestSupport
 import Testing
 import XML
 
@@ -65,7 +66,7 @@ import XML
 
     /// Whatever comes: nothing traps, and what is understood is written again as it was.
     @Test func fuzz() {
-        var random = SeededGenerator(state: 7)
+        var random = SeededRandom(seed: 7)
         for _ in 0..<20_000 {
             var bytes = Self.requests.randomElement(using: &random)?.1 ?? []
             for _ in 0..<Int.random(in: 0...4, using: &random) {

@@ -1,26 +1,14 @@
 import Jingle
+import TestSupport
 import Testing
 import XML
 import XMPP
-
-/// A small generator whose numbers follow from its seed (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
-}
 
 /// Whatever a peer sends: nothing traps, and each request gets one answer.
 @Suite struct FuzzTests {
     /// Mutates real elements in ways that leave them XML.
     struct Mutator {
-        var random: SeededGenerator
+        var random: SeededRandom
         static let words = [
             "", "0", "-1", "18446744073709551616", "initiator", "responder", "both", "session-accept", "x", "::1",
             "1.2.3.4", "sha-256", "\u{0}", "é\u{301}", String(repeating: "a", count: 5000), "urn:xmpp:jingle:1",
@@ -94,7 +82,7 @@ struct SeededGenerator: RandomNumberGenerator {
 
     @Test(arguments: [1, 2, 3, 4] as [UInt64])
     func mutatedStanzasAreReadOrRefused(seed: UInt64) throws {
-        var mutator = Mutator(random: SeededGenerator(state: seed))
+        var mutator = Mutator(random: SeededRandom(seed: seed))
         let corpus = try corpus()
         let pool = corpus.flatMap { descendants($0) }
         var readCount = 0
@@ -112,7 +100,7 @@ struct SeededGenerator: RandomNumberGenerator {
 
     @Test(arguments: [5, 6] as [UInt64])
     func mutatedMessagesAreReadOrRefused(seed: UInt64) throws {
-        var mutator = Mutator(random: SeededGenerator(state: seed))
+        var mutator = Mutator(random: SeededRandom(seed: seed))
         var corpus = try Fixture.names.flatMap { try Fixture.payloads($0, namespace: JingleMessage.namespace) }
         corpus += JingleMessageTests.messages.map { JingleMessage(id: "m", $0).element }
         let pool = corpus.flatMap { descendants($0) }
@@ -129,8 +117,8 @@ struct SeededGenerator: RandomNumberGenerator {
     /// Mutated requests against both roles, with the machine's own commands in between.
     @Test(arguments: [10, 11, 12, 13, 14, 15] as [UInt64])
     func everyRequestGetsOneAnswer(seed: UInt64) throws {
-        var mutator = Mutator(random: SeededGenerator(state: seed))
-        var random = SeededGenerator(state: seed &* 77)
+        var mutator = Mutator(random: SeededRandom(seed: seed))
+        var random = SeededRandom(seed: seed &* 77)
         let corpus = try corpus()
         let pool = corpus.flatMap { descendants($0) }
         var resultCount = 0
@@ -170,7 +158,7 @@ struct SeededGenerator: RandomNumberGenerator {
     /// each other, and end with the same contents.
     @Test(arguments: 20..<36 as Range<UInt64>)
     func honestPeersAgree(seed: UInt64) throws {
-        var random = SeededGenerator(state: seed)
+        var random = SeededRandom(seed: seed)
         var ends = try Ends()
         try ends.start([Sample.content("f"), Sample.content("g")])
         for _ in 0..<150 {
@@ -205,7 +193,7 @@ struct SeededGenerator: RandomNumberGenerator {
     }
 
     /// One command, chosen at random, which may be refused.
-    private func playCommand(_ ends: inout Ends, _ side: Ends.Side, _ random: inout SeededGenerator) {
+    private func playCommand(_ ends: inout Ends, _ side: Ends.Side, _ random: inout SeededRandom) {
         let number = UInt.random(in: 0..<12, using: &random)
         let role: JingleRole = side == .alice ? .initiator : .responder
         guard let session = ends.session(side), let content = session.contents.randomElement(using: &random) else {

@@ -1,4 +1,5 @@
 import Jingle
+import TestSupport
 import Testing
 import XML
 import XMPP
@@ -70,7 +71,7 @@ import XMPP
 
     @Test(arguments: [1, 2, 3] as [UInt64])
     func mutatedDescriptionsAreReadOrRefused(seed: UInt64) throws {
-        var mutator = FuzzTests.Mutator(random: SeededGenerator(state: seed))
+        var mutator = FuzzTests.Mutator(random: SeededRandom(seed: seed))
         let corpus = try Self.valid.map { try Self.transport($0.0, $0.1) }
         var readCount = 0
         for round in 0..<2000 {

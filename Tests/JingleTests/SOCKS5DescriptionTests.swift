@@ -1,4 +1,5 @@
 import Jingle
+import TestSupport
 import Testing
 import XML
 import XMPP
@@ -139,7 +140,7 @@ import XMPP
 
     @Test(arguments: [40, 41, 42] as [UInt64])
     func mutatedTransportsAreReadOrRefused(seed: UInt64) throws {
-        var mutator = FuzzTests.Mutator(random: SeededGenerator(state: seed))
+        var mutator = FuzzTests.Mutator(random: SeededRandom(seed: seed))
         let corpus = try Fixture.names.flatMap { try Fixture.payloads($0, namespace: Jingle.namespace) }
             .flatMap { $0.all("content") }.flatMap(\.elements)
             .filter { $0.namespace == SOCKS5TransportDescription.namespace }

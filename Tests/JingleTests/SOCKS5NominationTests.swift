@@ -1,4 +1,5 @@
 import Jingle
+import TestSupport
 import Testing
 import XML
 import XMPP
@@ -332,7 +333,7 @@ import XMPP
     /// same candidate, or both fail.
     @Test(arguments: 1..<400 as Range<UInt64>)
     func bothEndsAgree(seed: UInt64) throws {
-        var random = SeededGenerator(state: seed)
+        var random = SeededRandom(seed: seed)
         var link = try Link(&random)
         for _ in 0..<200 { link.step(&random) }
         link.settle(&random)
@@ -361,7 +362,7 @@ import XMPP
         var faultCount = 0
         private let candidates: [[Candidate]]
 
-        init(_ random: inout SeededGenerator) throws {
+        init(_ random: inout SeededRandom) throws {
             var candidates: [[Candidate]] = []
             for side in 0..<2 {
                 let count = Int.random(in: 0...3, using: &random)
@@ -379,7 +380,7 @@ import XMPP
             }
         }
 
-        mutating func step(_ random: inout SeededGenerator) {
+        mutating func step(_ random: inout SeededRandom) {
             let side = Int.random(in: 0..<2, using: &random)
             let end = ends[side]
             switch Int.random(in: 0..<12, using: &random) {
@@ -406,7 +407,7 @@ import XMPP
             }
         }
 
-        mutating func settle(_ random: inout SeededGenerator) {
+        mutating func settle(_ random: inout SeededRandom) {
             for side in 0..<2 where !ends[side].hasBegun {
                 ends[side].hasBegun = true
                 ends[side].nomination.add(candidates[1 - side])

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import SecureChannels
@@ -197,7 +198,7 @@ import Testing
 
     @Test func strayPacketsAreIgnored() throws {
         let link = try QUICLink()
-        var generator = SeededGenerator(seed: 5)
+        var generator = SeededRandom(seed: 5)
         let stun: [UInt8] = [0, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42] + pattern(12)
         for _ in 0..<200 {
             link.inject(stun, toServer: true)

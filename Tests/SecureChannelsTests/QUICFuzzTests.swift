@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import SecureChannels
@@ -6,7 +7,7 @@ import Testing
 @Suite struct QUICFuzzTests {
     /// Mutates packets of a running connection, at every stage from the first on.
     @Test(arguments: UInt64(0)..<8) func mutatedPacketsNeverTrap(seed: UInt64) throws {
-        var generator = SeededGenerator(seed: seed)
+        var generator = SeededRandom(seed: seed)
         let link = try QUICLink(QUICLink.Condition(delay: 1_000_000), seed: seed)
         var injected: [(Bool, [UInt8])] = []
         link.filter = { toServer, packet in
@@ -36,7 +37,7 @@ import Testing
 
     /// First packets of a stranger to a waiting server.
     @Test func mutatedFirstPacketsNeverTrap() throws {
-        var generator = SeededGenerator(seed: 99)
+        var generator = SeededRandom(seed: 99)
         var first: [UInt8] = []
         let source = try QUICLink()
         source.filter = { toServer, packet in
@@ -65,7 +66,7 @@ import Testing
     }
 }
 
-private func mutate(_ packet: [UInt8], _ generator: inout SeededGenerator) -> [UInt8] {
+private func mutate(_ packet: [UInt8], _ generator: inout SeededRandom) -> [UInt8] {
     var packet = packet
     for _ in 0..<Int.random(in: 1...4, using: &generator) {
         guard !packet.isEmpty else { return packet }

@@ -1,19 +1,6 @@
+import TestSupport
+
 @testable import SecureChannels
-
-/// A seeded generator (SplitMix64), so that a failure can be repeated.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
 
 /// Bytes held for as long as the engine wants them.
 final class HeldBytes {
@@ -110,7 +97,7 @@ final class QUICLink {
     var packetCount = 0
     var largestPacket = 0
 
-    private var generator: SeededGenerator
+    private var generator: SeededRandom
     private var inTransit: [(time: UInt64, order: Int, toServer: Bool, packet: [UInt8])] = []
     private var busyUntil: [UInt64] = [0, 0]
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 16)
@@ -123,7 +110,7 @@ final class QUICLink {
         clientExpects: Fingerprint? = nil, serverExpects: Fingerprint? = nil
     ) throws {
         self.condition = condition
-        generator = SeededGenerator(seed: seed)
+        generator = SeededRandom(seed: seed)
         let alice = try Self.alice.get()
         let bob = try Self.bob.get()
         client = QUICEnd(
@@ -226,7 +213,7 @@ final class QUICLink {
 
 /// Repeatable content that differs at every offset.
 func pattern(_ count: Int, seed: UInt64 = 7) -> [UInt8] {
-    var generator = SeededGenerator(seed: seed)
+    var generator = SeededRandom(seed: seed)
     var bytes: [UInt8] = []
     bytes.reserveCapacity(count + 8)
     while bytes.count < count {

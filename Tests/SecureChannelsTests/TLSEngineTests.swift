@@ -1,6 +1,7 @@
 import COpenSSL
 import Foundation
 import SecureChannels
+import TestSupport
 import Testing
 
 /// Both ends of a TLS connection in memory, the server a plain OpenSSL one.
@@ -197,7 +198,7 @@ import Testing
     }
 
     @Test func mutatedServerBytesNeverTrap() throws {
-        var random = SplitMix64(state: 7)
+        var random = SeededRandom(seed: 7)
         let certificate = try serverCertificate()
         for _ in 0..<50 {
             let client = try TLSEngine(TLSConfiguration(serverName: "example.org", authorityFile: authorityFile))
@@ -219,17 +220,4 @@ import Testing
 extension TLSEngine {
     fileprivate func send(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try send($0) } }
     fileprivate func receive(_ bytes: [UInt8]) throws -> [UInt8] { try bytes.withUnsafeBytes { try receive($0) } }
-}
-
-/// A small seeded generator, so that a failure can be repeated.
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
-    }
 }

@@ -1,4 +1,5 @@
 import SecureChannels
+import TestSupport
 import Testing
 
 /// Both ends of a TLS connection between devices, in memory.
@@ -184,7 +185,7 @@ import Testing
 
     /// Whatever becomes of the bytes of a handshake, nobody is authenticated by it who should not be, and nothing traps.
     @Test func fuzz() throws {
-        var random = SeededRandom(state: 7)
+        var random = SeededRandom(seed: 7)
         for round in 0..<400 {
             let pair = try Pair()
             var bytes = pair.client.output()
@@ -200,17 +201,6 @@ import Testing
             _ = try? target.take(bytes)
             _ = try? target.readAll()
             #expect(round % 2 == 1 || target.state != .established)
-        }
-    }
-
-    private struct SeededRandom: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var value = state
-            value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-            return value ^ (value >> 31)
         }
     }
 }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import SecureChannels
@@ -52,7 +53,7 @@ import Testing
     @Test(arguments: [1_000_000, 20_000_000, 100_000_000] as [UInt64])
     func latenessCostsNothing(rate: UInt64) {
         var bucket = TokenBucket(bytesPerSecond: rate, now: 0)
-        var generator = SeededGenerator(seed: 3)
+        var generator = SeededRandom(seed: 3)
         let (byteCount, _, _) = send(&bucket, from: 0, seconds: 20) { _ in
             UInt64.random(in: 0..<240_000_000, using: &generator)
         }

@@ -1,9 +1,6 @@
-import CLinux
-import Glibc
-import Jingle
-import NIOCore
-import NIOPosix
 import Synchronization
+import TestConnections
+import TestSupport
 import Testing
 
 @testable import Transports
@@ -81,7 +78,7 @@ struct MultiplexedConnectionTests {
                 #expect(name == "quick")
                 #expect(try await answer.readAll() == content)
                 // What the peer may send, what it has buffered, and what is between.
-                let window = MultiplexedStreamLink.windowByteCount
+                let window = MultiplexedWindow.firstByteCount
                 #expect(written.value <= 24 * (3 * window))
                 for stream in held { stream.reset(code: 0) }
             }
@@ -116,7 +113,7 @@ struct MultiplexedConnectionTests {
     @Test func silentPeerIsNoticed() async throws {
         let (near, far) = try await socketStreams()
         let connection = try await MultiplexedConnection.over(
-            OneStream(), stream: near, role: .client, pingInterval: .milliseconds(50))
+            StreamlessConnection(), stream: near, role: .client, pingInterval: .milliseconds(50))
         let run = Task { await connection.run() }
         try await connection.waitUntilClosed()
         await run.value
@@ -127,9 +124,9 @@ struct MultiplexedConnectionTests {
     @Test(arguments: [MultiplexedConnection.Role.client, .server], 0..<40)
     func garbageEndsTheConnection(role: MultiplexedConnection.Role, seed: UInt64) async throws {
         let (near, far) = try await socketStreams()
-        let connection = try await MultiplexedConnection.over(OneStream(), stream: near, role: role)
+        let connection = try await MultiplexedConnection.over(StreamlessConnection(), stream: near, role: role)
         let run = Task { await connection.run() }
-        var random = SplitMix(state: seed)
+        var random = SeededRandom(seed: seed)
         var bytes = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
         if seed % 4 == 0 || role == .client { bytes = [] }
         // SETTINGS, so that it gets further.
@@ -157,8 +154,8 @@ struct MultiplexedConnectionTests {
         _ body: @Sendable (MultiplexedConnection, MultiplexedConnection) async throws -> Void
     ) async throws {
         let (near, far) = try await socketStreams()
-        let client = try await MultiplexedConnection.over(OneStream(), stream: near, role: .client)
-        let server = try await MultiplexedConnection.over(OneStream(), stream: far, role: .server)
+        let client = try await MultiplexedConnection.over(StreamlessConnection(), stream: near, role: .client)
+        let server = try await MultiplexedConnection.over(StreamlessConnection(), stream: far, role: .server)
         try await withThrowingTaskGroup(of: Void.self) { group in
             defer { group.cancelAll() }
             group.addTask { await client.run() }
@@ -172,43 +169,5 @@ struct MultiplexedConnectionTests {
     private func send(_ bytes: [UInt8], on stream: any ByteStream) async throws {
         try await stream.writeAll(bytes, pool: pool)
         try await stream.finish()
-    }
-
-    private func socketStreams() async throws -> (SocketStream, SocketStream) {
-        var ends: [CInt] = [-1, -1]
-        try #require(socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &ends) == 0)
-        let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-        var streams: [SocketStream] = []
-        for end in ends {
-            streams.append(
-                try await bootstrap.withConnectedSocket(end) { channel in
-                    channel.eventLoop.makeCompletedFuture { try SocketStream.takeOver(channel, budget: BlockBudget()) }
-                })
-        }
-        return (streams[0], streams[1])
-    }
-}
-
-/// The connection below, of which nothing is wanted but its stream.
-private struct OneStream: PeerConnection {
-    var path: PathReport { PathReport(kind: .inBand) }
-    func openStream(contentName: String) async throws -> any ByteStream { throw ByteStreamError.closed("one only") }
-    func acceptStream() async throws -> (contentName: String, stream: any ByteStream) {
-        throw ByteStreamError.closed("one only")
-    }
-    func limitSending(to limit: RateLimit?) async {}
-    func close(code: UInt64) async {}
-    func waitUntilClosed() async throws {}
-}
-
-private struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
     }
 }

@@ -285,6 +285,7 @@ final class Script: TransportMethod {
         func read() async throws -> Block? { nil }
         var unacknowledgedByteCount: Int { 0 }
         func write(_ block: Block) async throws {}
+        func flush() async throws {}
         func finish() async throws {}
         func reset(code: UInt64) {}
     }

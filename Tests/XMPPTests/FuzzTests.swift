@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import XML
 
@@ -5,15 +6,6 @@ import XML
 
 /// Whatever a server or a contact sends: nothing traps, and every limit holds.
 struct FuzzTests {
-    private struct SeededGenerator: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return state ^ state >> 29
-        }
-    }
-
     private static let corpus = [
         "<query xmlns='http://jabber.org/protocol/bytestreams'><streamhost jid='p.b' host='192.0.2.1' port='7625'/></query>",
         "<query xmlns='jabber:iq:roster' ver='1'><item jid='a@b' subscription='both' ask='subscribe'/></query>",
@@ -30,7 +22,7 @@ struct FuzzTests {
         String(repeating: "a", count: 5000), "urn:xmpp:http:upload:0", "FORM_TYPE", "jabber:x:data",
     ]
 
-    private static func mutate(_ element: XMLElement, using random: inout SeededGenerator) -> XMLElement {
+    private static func mutate(_ element: XMLElement, using random: inout SeededRandom) -> XMLElement {
         var element = element
         let word = words.randomElement(using: &random) ?? ""
         switch Int.random(in: 0..<8, using: &random) {
@@ -50,7 +42,7 @@ struct FuzzTests {
 
     @Test(arguments: [1, 2, 3] as [UInt64])
     func mutatedAnswersAreReadOrRefused(seed: UInt64) throws {
-        var random = SeededGenerator(state: seed)
+        var random = SeededRandom(seed: seed)
         let corpus = try Self.corpus.map { try XMLElement(parsing: $0) }
         var contact = ContactPresence(account: try #require(JID("bob@b")))
         var readCount = 0

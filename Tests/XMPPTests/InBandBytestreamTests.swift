@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import XML
 
@@ -78,7 +79,7 @@ struct InBandBytestreamTests {
 
     @Test(arguments: [1, 2, 3] as [UInt64])
     func mutatedRequestsAreReadOrRefused(seed: UInt64) throws {
-        var random = SplitMix64(state: seed)
+        var random = SeededRandom(seed: seed)
         let corpus = try Self.requests.map { try XMLElement(parsing: $0.0) }
         let words = [
             "", "0", "65535", "65536", "-1", "iq", "message", "open", "data", "QUJD", "QUJ", "=", "\u{0}", "é",

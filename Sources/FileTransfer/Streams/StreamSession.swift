@@ -21,22 +21,23 @@ struct StreamSession: Sendable {
     private let role: JingleRole
     private let flow: StreamFlow
     private let target: StreamTarget.Reached
+    private let joint: StreamJoint
+    private let record: TransferRecord
     private let report: @Sendable (TransferEvent) -> Void
 
     private let accepted = AsyncStream.makeStream(of: Void.self)
-    private let stopped = AsyncStream.makeStream(of: Void.self)
-    /// How many of our bytes the peer says its program has; `nil` when it only says that all is well.
-    private let confirmed = Outcome<UInt64?>()
     private let disconnected = Outcome<Void>()
-    private let isStopped = Flag()
-    /// Whether the program here takes no more, and the peer was told.
-    private let hasStopped = Flag()
-    private let position = TransferPosition()
+    private let isContinuable: Flag
+    private let isOver = Flag()
+    private var position: TransferPosition { joint.position }
 
+    /// - Parameters:
+    ///   - isContinuable: whether a peer that has offered the session can go on in another; one that accepts it says so then.
+    ///   - joint: what outlives this session.
     init(
         service: TransferService, session: JingleSessionHandle, content: ContentID, negotiation: TransportNegotiation,
-        role: JingleRole, flow: StreamFlow, target: StreamTarget.Reached,
-        report: @escaping @Sendable (TransferEvent) -> Void
+        role: JingleRole, flow: StreamFlow, target: StreamTarget.Reached, isContinuable: Bool = false,
+        joint: StreamJoint, record: TransferRecord, report: @escaping @Sendable (TransferEvent) -> Void
     ) {
         self.service = service
         self.session = session
@@ -45,12 +46,16 @@ struct StreamSession: Sendable {
         self.role = role
         self.flow = flow
         self.target = target
+        self.isContinuable = Flag(isContinuable)
+        self.joint = joint
+        self.record = record
         self.report = report
     }
 
     /// Runs until both sides have confirmed what they received, or the session ends otherwise.
     func run() async throws -> StreamSummary {
         negotiation.begin(session)
+        defer { joint.leave() }
         return try await withThrowingTaskGroup(of: StreamSummary?.self) { group in
             defer { group.cancelAll() }
             group.addTask {
@@ -69,21 +74,22 @@ struct StreamSession: Sendable {
         for await event in session.events {
             try await negotiation.take(event)
             switch event {
-            case .accepted:
+            case .accepted(let contents):
                 report(.accepted(by: session.peer))
+                if contents.first(where: { $0.id == content })?.continuation != nil { isContinuable.set() }
                 accepted.continuation.yield()
             case .delivered(content, let byteCount):
-                confirmed.settle(.success(byteCount))
+                joint.confirm(byteCount)
             case .stopped(content):
-                isStopped.set()
-                stopped.continuation.yield()
+                joint.stop()
             case .ended(.local):
                 return
-            case .ended where isStopped.isSet || hasStopped.isSet:
+            case .ended(let end) where (joint.isStopped || joint.hasStopped) && !(end.isLoss && isContinuable.isSet):
+                isOver.set()
                 // What has come is still being written; `copy` then says who took not everything.
                 return
             case .ended(.peer(let reason)) where reason?.condition == .success && position.isConnected:
-                confirmed.settle(.success(nil))
+                joint.confirm(nil)
                 return
             case .ended(.peer(let reason)) where reason?.condition == .success && flow == .incoming:
                 // Libervia ends the session with its last byte, of a short stream before the path is known to be there.
@@ -91,7 +97,7 @@ struct StreamSession: Sendable {
                 guard position.isConnected else {
                     throw TransferError.interrupted(byteCount: 0, "the sender sent nothing")
                 }
-                confirmed.settle(.success(nil))
+                joint.confirm(nil)
                 return
             case .ended(.peer(let reason))
             where reason?.condition == .cancel && role == .responder && !position.isConnected:
@@ -116,15 +122,26 @@ struct StreamSession: Sendable {
 
     private func transfer() async throws -> StreamSummary {
         let (connection, stream) = try await negotiation.firstStream(
-            of: content, in: session, as: role, accepted: accepted.stream, position: position)
+            of: content, in: session, as: role, accepted: accepted.stream,
+            within: record.isContinuing ? OutgoingFile.continuationTimeout : OutgoingFile.answerTimeout,
+            position: position)
         do {
             if let fingerprint = negotiation.peerFingerprint { try service.trust.confirm(session.peer, fingerprint) }
+            try record.check(negotiation.peerFingerprint, from: session.peer)
             report(.connected(connection.path, peer: session.peer, fingerprint: negotiation.peerFingerprint))
-            let summary = try await copy(over: connection, stream)
+            if record.isContinuing { report(.resumed(atByte: position.byteCount)) }
+            record.connect(
+                session.id, isContinuable.isSet ? negotiation.peerFingerprint : nil, connection.path, from: 0)
+            record.begin(at: .now)
+            let summary = try await carry(stream, of: connection)
             // The session first: its success is the peer's confirmation, if ours has not come to it.
             await session.terminate(Reason(.success))
             await connection.close()
             return summary
+        } catch let loss as CarrierLoss {
+            await connection.close()
+            if isOver.isSet { throw notTaken }
+            throw TransferError(loss.error, peer: session.peer, byteCount: position.byteCount)
         } catch let error as ByteStreamError {
             await connection.close()
             throw try await position.interruption(by: error, peer: session.peer)
@@ -143,56 +160,85 @@ struct StreamSession: Sendable {
 
     // MARK: The bytes
 
-    private func copy(over connection: any PeerConnection, _ stream: any ByteStream) async throws -> StreamSummary {
-        let started = ContinuousClock.now
-        let end = try StreamEnd(target, flow)
-        defer { end.close() }
-        let copy = StreamCopy(stream: stream, end: end, flow: flow) { notice in
-            let reference = SessionInfo.ContentReference(content)
-            // It fails when the session is over, of which `follow` tells the reason.
-            switch notice {
-            case .delivered(let byteCount): try? await session.sendInfo(.delivered(reference, byteCount: byteCount))
-            case .stopped:
-                hasStopped.set()
-                try? await session.sendInfo(.stopped(reference))
+    /// A carrier is gone, of which the end of the session has not said more in time.
+    private struct CarrierLoss: Error { var error: ByteStreamError }
+
+    private enum Step: Sendable {
+        case carried(ByteStreamError?)
+        case copied(Result<StreamSummary, any Error>)
+        case late
+    }
+
+    /// Carries the bytes until all are confirmed. The copying goes on when the carrier is lost.
+    private func carry(_ stream: any ByteStream, of connection: any PeerConnection) async throws -> StreamSummary {
+        let continued = await joint.enter(
+            session, content, stream, target: target, flow: flow, isContinuable: isContinuable.isSet,
+            blocks: service.blocks)
+        return try await withThrowingTaskGroup(of: Step.self) { group in
+            defer { group.cancelAll() }
+            group.addTask {
+                do {
+                    return .copied(.success(try await complete(connection)))
+                } catch let error where !(error is CancellationError) {
+                    return .copied(.failure(error))
+                }
             }
-        } progress: {
-            position.advance(to: $0)
-        } isConfirmed: {
-            // A peer that has everything may close before its carrier has said so.
-            try await isConfirmed(within: TransferPosition.reasonTimeout)
+            if let continued {
+                group.addTask {
+                    do {
+                        try await continued.carry(over: stream)
+                        return .carried(nil)
+                    } catch let error as ByteStreamError {
+                        return .carried(error)
+                    } catch let error as StreamFrameError {
+                        throw TransferError.protocolViolation("the peer sent \(error.what)")
+                    }
+                }
+            }
+            var isCarried = continued == nil
+            var result: Result<StreamSummary, any Error>?
+            while let step = try await group.next() {
+                switch step {
+                case .copied(let copied):
+                    result = copied
+                    // What it takes for the peer to know that all has arrived is still on its way.
+                    group.addTask {
+                        try await Task.sleep(for: TransferPosition.reasonTimeout)
+                        return .late
+                    }
+                case .carried(let error):
+                    isCarried = true
+                    guard let error, result == nil else { break }
+                    // The end of the session, which tells why, may still be on the way.
+                    var limit = TransferPosition.reasonTimeout
+                    if case .pathLost = error { limit = .zero }
+                    guard try await joint.isOver(within: limit) else { throw CarrierLoss(error: error) }
+                case .late: isCarried = true
+                }
+                if let result, isCarried { return try result.get() }
+            }
+            throw CancellationError()
         }
-        let counts = try await copy.run(stopping: stopped.stream)
-        if isStopped.isSet { throw notTaken }
+    }
+
+    /// Waits for the end of both directions, and for the peer's confirmation.
+    private func complete(_ connection: any PeerConnection) async throws -> StreamSummary {
+        let counts = try await joint.counts()
+        if joint.isStopped { throw notTaken }
         try await confirm(counts.sent)
-        return StreamSummary(
+        return record.summary(
             peer: session.peer, sentByteCount: counts.sent, receivedByteCount: counts.received,
-            duration: .now - started, path: connection.path)
+            path: connection.path)
     }
 
     // MARK: The confirmation
-
-    private func isConfirmed(within limit: Duration) async throws -> Bool {
-        try await withThrowingTaskGroup(of: Bool.self) { group in
-            defer { group.cancelAll() }
-            group.addTask {
-                _ = try await confirmed.value()
-                return true
-            }
-            group.addTask {
-                try await Task.sleep(for: limit)
-                return false
-            }
-            return try await group.next() ?? false
-        }
-    }
 
     /// Waits until the program there has all we sent, however slow it is, for as long as the peer is there; or until
     /// another client says that this was all, for a time.
     private func confirm(_ byteCount: UInt64) async throws {
         let confirmedByteCount = try await withThrowingTaskGroup(of: UInt64?.self) { group in
             defer { group.cancelAll() }
-            group.addTask { try await confirmed.value() }
+            group.addTask { try await joint.confirmed.value() }
             group.addTask {
                 try await disconnected.value()
                 throw unconfirmed("the connection to the XMPP server was lost before the peer could confirm")
@@ -232,9 +278,18 @@ struct StreamSession: Sendable {
     }
 }
 
+extension JingleSessionEnd {
+    /// Whether the peer has lost the path.
+    fileprivate var isLoss: Bool {
+        if case .peer(let reason) = self { reason?.condition == .connectivityError } else { false }
+    }
+}
+
 /// Something that happens once.
 private final class Flag: Sendable {
-    private let state = Mutex(false)
+    private let state: Mutex<Bool>
+
+    init(_ isSet: Bool = false) { state = Mutex(isSet) }
 
     var isSet: Bool { state.withLock { $0 } }
     func set() { state.withLock { $0 = true } }

@@ -24,7 +24,7 @@ package final class MultiplexedConnection: PeerConnection {
     /// How many streams may be open at a time.
     static let streamLimit = 256
     /// The window of all streams together; it is refilled as bytes come, whether they are taken or not.
-    private static let connectionWindowByteCount = 4 << 20
+    private static let connectionWindowByteCount = 32 << 20
     /// How long the end of the connection may take to get to the peer.
     private static let closingLimit = Duration.seconds(3)
     /// The most of one kind of frame that a second may bring, above which the peer does nothing but to annoy.
@@ -68,13 +68,13 @@ package final class MultiplexedConnection: PeerConnection {
         _ base: any PeerConnection, stream: any ByteStream, role: Role, pingInterval: Duration
     ) async throws -> MultiplexedConnection {
         let core = MultiplexedCore()
+        let allowance = MultiplexedAllowance()
         let pool = BlockPool(blockByteCount: 64 << 10, keep: 64)
         do {
-            let link = try await MultiplexedLink.make { channel in
+            let link = try await MultiplexedLink.make(allowance: allowance) { channel in
                 var connection = NIOHTTP2Handler.ConnectionConfiguration()
                 connection.initialSettings = [
                     HTTP2Setting(parameter: .maxConcurrentStreams, value: role == .server ? streamLimit + 1 : 0),
-                    HTTP2Setting(parameter: .initialWindowSize, value: MultiplexedStreamLink.windowByteCount),
                     HTTP2Setting(parameter: .maxHeaderListSize, value: 4096),
                 ]
                 if role == .client {
@@ -84,7 +84,8 @@ package final class MultiplexedConnection: PeerConnection {
                 connection.controlFrameRateLimit.maximumCount = frameRateLimit
                 connection.controlFrameRateLimit.windowLength = .seconds(1)
                 var streams = NIOHTTP2Handler.StreamConfiguration()
-                streams.targetWindowSize = MultiplexedStreamLink.windowByteCount
+                // The windows of the streams are their handlers' to keep open.
+                streams.targetWindowSize = 0
                 streams.streamResetFrameRateLimit.maximumCount = frameRateLimit
                 streams.streamResetFrameRateLimit.windowLength = .seconds(1)
                 streams.streamErrorRateLimit.maximumCount = frameRateLimit
@@ -95,12 +96,13 @@ package final class MultiplexedConnection: PeerConnection {
                 ) { child in
                     child.eventLoop.makeCompletedFuture {
                         try child.pipeline.syncOperations.addHandler(
-                            MultiplexedStreamHandler(.answers, channel: child, pool: pool) { purpose, stream in
+                            MultiplexedStreamHandler(.answers, channel: child, pool: pool, allowance: allowance) {
+                                purpose, stream in
                                 core.take(stream, for: purpose)
                             })
                     }
                 }
-                let liveness = MultiplexedLivenessHandler(interval: pingInterval)
+                let liveness = MultiplexedLivenessHandler(interval: pingInterval, allowance: allowance)
                 try channel.pipeline.syncOperations.addHandler(
                     MultiplexedTrafficHandler(for: liveness), position: .first)
                 try channel.pipeline.syncOperations.addHandler(liveness)

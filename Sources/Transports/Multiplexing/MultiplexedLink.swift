@@ -10,6 +10,7 @@ internal import NIOPosix
 struct MultiplexedLink: Sendable {
     /// The bytes of HTTP/2.
     let bytes: SocketStream
+    private let allowance: MultiplexedAllowance
     private let channel: any Channel
     private let multiplexer: NIOHTTP2Handler.StreamMultiplexer
 
@@ -17,6 +18,7 @@ struct MultiplexedLink: Sendable {
     ///
     /// - Throws: `ByteStreamError`, errors of NIO.
     static func make(
+        allowance: MultiplexedAllowance,
         configure: @escaping @Sendable (any Channel) throws -> NIOHTTP2Handler.StreamMultiplexer
     ) async throws -> MultiplexedLink {
         var ends: [CInt] = [-1, -1]
@@ -39,7 +41,7 @@ struct MultiplexedLink: Sendable {
             let (channel, multiplexer) = try await bootstrap.withConnectedSocket(ends[1]) { channel in
                 channel.eventLoop.makeCompletedFuture { (channel, try configure(channel)) }
             }
-            return MultiplexedLink(bytes: bytes, channel: channel, multiplexer: multiplexer)
+            return MultiplexedLink(bytes: bytes, allowance: allowance, channel: channel, multiplexer: multiplexer)
         } catch {
             Glibc.close(ends[1])
             throw error
@@ -50,14 +52,15 @@ struct MultiplexedLink: Sendable {
     ///
     /// - Throws: errors of NIO.
     func open(_ purpose: MultiplexedPurpose, pool: BlockPool) async throws -> BufferedByteStream {
-        let (channel, multiplexer) = (channel, multiplexer)
+        let (channel, multiplexer, allowance) = (channel, multiplexer, allowance)
         let promise = channel.eventLoop.makePromise(of: BufferedByteStream.self)
         channel.eventLoop.execute {
             // Otherwise the stream would wait for ever for a connection that is over.
             guard channel.isActive else { return promise.fail(ChannelError.ioOnClosedChannel) }
             multiplexer.createStreamChannel(promise: nil) { child in
                 child.eventLoop.makeCompletedFuture {
-                    let handler = MultiplexedStreamHandler(.requests(purpose), channel: child, pool: pool)
+                    let handler = MultiplexedStreamHandler(
+                        .requests(purpose), channel: child, pool: pool, allowance: allowance)
                     try child.pipeline.syncOperations.addHandler(handler)
                     promise.succeed(handler.stream)
                 }.flatMapErrorThrowing { error in

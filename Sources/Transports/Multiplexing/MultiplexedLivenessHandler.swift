@@ -2,10 +2,12 @@
 internal import NIOCore
 internal import NIOHTTP2
 
-/// Sends a PING at an interval, and ends the connection when nothing has moved for two of them. It comes after HTTP/2's own
+/// Sends a PING at once and at an interval, and ends the connection when nothing has moved for two of them. It comes after HTTP/2's own
 /// handler, and is told of the bytes that ``MultiplexedTrafficHandler`` sees before it.
 ///
 /// An answer may be a long time behind what was written before on a slow path; bytes that move show that it lives.
+///
+/// What an answer takes is the path's round trip for the windows of the streams.
 ///
 /// Below a byte stream there may be a proxy or a server that lives on when the peer is gone.
 final class MultiplexedLivenessHandler: ChannelInboundHandler {
@@ -13,14 +15,20 @@ final class MultiplexedLivenessHandler: ChannelInboundHandler {
     typealias OutboundOut = HTTP2Frame
 
     private let interval: TimeAmount
+    private let allowance: MultiplexedAllowance
     private var timer: RepeatedTask?
     private var unansweredCount = 0
     private var sentByteCount = 0
+    /// The last PING's number, and when it was sent.
+    private var last: (number: UInt64, sentAt: NIODeadline)?
 
     /// As many bytes as PINGs alone do not have.
     private static let leastTraffic = 1024
 
-    init(interval: Duration) { self.interval = TimeAmount(interval) }
+    init(interval: Duration, allowance: MultiplexedAllowance) {
+        self.interval = TimeAmount(interval)
+        self.allowance = allowance
+    }
 
     func handlerAdded(context: ChannelHandlerContext) {
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
@@ -28,6 +36,19 @@ final class MultiplexedLivenessHandler: ChannelInboundHandler {
             let (handler, context) = bound.value
             handler.ping(context)
         }
+        if context.channel.isActive { ping(context) }
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        ping(context)
+        context.fireChannelActive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if case .ping(let answer, ack: true) = unwrapInboundIn(data).payload, let last, answer.integer == last.number {
+            allowance.note(roundTrip: .now() - last.sentAt)
+        }
+        context.fireChannelRead(data)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) { timer?.cancel() }
@@ -50,7 +71,9 @@ final class MultiplexedLivenessHandler: ChannelInboundHandler {
         guard unansweredCount < 2 else { return context.close(promise: nil) }
         unansweredCount += 1
         sentByteCount = 0
-        let ping = HTTP2Frame(streamID: .rootStream, payload: .ping(HTTP2PingData(), ack: false))
+        let number = (last?.number ?? 0) &+ 1
+        last = (number, .now())
+        let ping = HTTP2Frame(streamID: .rootStream, payload: .ping(HTTP2PingData(withInteger: number), ack: false))
         context.writeAndFlush(wrapOutboundOut(ping), promise: nil)
     }
 }

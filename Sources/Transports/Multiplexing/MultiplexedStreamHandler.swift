@@ -30,14 +30,17 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
     private var spareBlocks: [Block] = []
     private var filling: Block?
     private var unreadByteCount = 0
+    private var window: MultiplexedWindow
     private var isOpen = false
     private var isReadPending = false
     private var isInputOver = false
+    private var output = GatheredOutput()
+    private var isEndRequested = false
     private var isEndWritten = false
     private var isReset = false
 
     init(
-        _ side: Side, channel: any Channel, pool: BlockPool,
+        _ side: Side, channel: any Channel, pool: BlockPool, allowance: MultiplexedAllowance,
         welcome: @escaping (MultiplexedPurpose, BufferedByteStream) -> Bool = { _, _ in false }
     ) {
         self.side = side
@@ -45,7 +48,8 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
         self.pool = pool
         self.welcome = welcome
         stream = BufferedByteStream(
-            id: 0, carrier: MultiplexedStreamLink(channel: channel), highWater: MultiplexedStreamLink.windowByteCount)
+            id: 0, carrier: MultiplexedStreamLink(channel: channel), highWater: MultiplexedStreamLink.highWater)
+        window = MultiplexedWindow(of: allowance, now: .now())
     }
 
     // MARK: Events of the channel
@@ -68,6 +72,8 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
             if headers.endStream { endInput() }
         case .data(let data):
             if case .byteBuffer(let buffer) = data.data { fill(buffer) }
+            // It counts too, with its length (RFC 9113 § 6.9.1), and nobody takes it.
+            if let padding = data.paddingBytes { credit(padding + 1, context) }
             if data.endStream { endInput() }
         default: break
         }
@@ -92,14 +98,15 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
             } else {
                 .closed("the connection was lost")
             }
-        let isReset = if case .reset = error { true } else { false }
         deliverFilling()
-        stream.fail(send: error, receive: error, dropsData: isReset)
+        window.close()
+        stream.fail(send: error, receive: error)
         context.close(promise: nil)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
         deliverFilling()
+        window.close()
         let error = ByteStreamError.closed("the stream has ended")
         // With the end of both directions the stream is over before we hear that ours is on its way.
         stream.fail(send: isEndWritten ? nil : error, receive: error)
@@ -112,6 +119,7 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
         if case .requests(let purpose) = side, !isOpen {
             isOpen = true
             write(.headers(.init(headers: purpose.request)), context)
+            write(.windowUpdate(windowSizeIncrement: MultiplexedWindow.firstIncrement), context)
             work(context)
         }
         readMore(context)
@@ -127,6 +135,7 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
             guard let purpose = MultiplexedPurpose(request: headers) else { return refuse(context) }
             isOpen = true
             write(.headers(.init(headers: MultiplexedPurpose.acceptance)), context)
+            write(.windowUpdate(windowSizeIncrement: MultiplexedWindow.firstIncrement), context)
             if !welcome(purpose, stream) { return refuse(context) }
             work(context)
         }
@@ -147,45 +156,63 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
         if let code = work.resetCode {
             isReset = true
             filling = nil
+            window.close()
             write(.rstStream(MultiplexedPurpose.errorCode(ofReset: code)), context)
             return context.close(promise: nil)
         }
         for block in work.blocks {
-            let count = block.count
-            write(.data(.init(data: .byteBuffer(ByteBuffer(bytes: block.bytes)))), context) { stream in
-                stream.acknowledge(byteCount: count, isFinished: false)
-            }
+            output.add(block.bytes)
+            writeGathered(context, onlyLarge: true)
         }
         work.blocks.removeAll(keepingCapacity: true)
         swap(&spareBlocks, &work.blocks)
-        if work.endsNow {
-            isEndWritten = true
-            write(.data(.init(data: .byteBuffer(ByteBuffer()), endStream: true)), context) { stream in
-                stream.acknowledge(byteCount: 0, isFinished: true)
-            }
-        }
+        if work.endsNow { isEndRequested = true }
+        writeGathered(context)
+        endOutputIfDone(context)
         unreadByteCount -= work.creditByteCount
+        credit(work.creditByteCount, context)
         deliverIfWanted()
         readMore(context)
+    }
+
+    private func writeGathered(_ context: ChannelHandlerContext, onlyLarge: Bool = false) {
+        guard !isReset, let piece = output.takePiece(onlyLarge: onlyLarge) else { return }
+        let count = piece.readableBytes
+        write(.data(.init(data: .byteBuffer(piece))), context) { handler, context in
+            handler.output.noteWritten()
+            handler.stream.acknowledge(byteCount: count, isFinished: false)
+            handler.writeGathered(context)
+            handler.endOutputIfDone(context)
+        }
+    }
+
+    private func endOutputIfDone(_ context: ChannelHandlerContext) {
+        guard isEndRequested, !isEndWritten, !isReset, output.isEmpty else { return }
+        isEndWritten = true
+        write(.data(.init(data: .byteBuffer(ByteBuffer()), endStream: true)), context) { handler, _ in
+            handler.stream.acknowledge(byteCount: 0, isFinished: true)
+        }
+    }
+
+    private func write(_ payload: HTTP2Frame.FramePayload, _ context: ChannelHandlerContext) {
+        context.writeAndFlush(wrapOutboundOut(payload), promise: nil)
     }
 
     /// - Parameter onWritten: is called when it is on its way.
     private func write(
         _ payload: HTTP2Frame.FramePayload, _ context: ChannelHandlerContext,
-        onWritten: (@Sendable (BufferedByteStream) -> Void)? = nil
+        onWritten: @escaping @Sendable (MultiplexedStreamHandler, ChannelHandlerContext) -> Void
     ) {
-        var promise: EventLoopPromise<Void>?
-        if let onWritten {
-            let written = context.eventLoop.makePromise(of: Void.self)
-            written.futureResult.whenComplete { [stream] result in
-                switch result {
-                case .success: onWritten(stream)
-                case .failure: stream.fail(send: .closed("the connection was lost"), receive: nil)
-                }
+        let written = context.eventLoop.makePromise(of: Void.self)
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        written.futureResult.whenComplete { result in
+            let (handler, context) = bound.value
+            switch result {
+            case .success: onWritten(handler, context)
+            case .failure: handler.stream.fail(send: .closed("the connection was lost"), receive: nil)
             }
-            promise = written
         }
-        context.writeAndFlush(wrapOutboundOut(payload), promise: promise)
+        context.writeAndFlush(wrapOutboundOut(payload), promise: written)
     }
 
     // MARK: Receiving
@@ -194,6 +221,12 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
         guard !isReadPending, !isInputOver, !isReset, unreadByteCount < Self.unreadLimit else { return }
         isReadPending = true
         context.read()
+    }
+
+    /// Lets the peer send more, since so many bytes were taken.
+    private func credit(_ count: Int, _ context: ChannelHandlerContext) {
+        guard !isInputOver, !isReset, let increment = window.take(count, now: .now()) else { return }
+        write(.windowUpdate(windowSizeIncrement: increment), context)
     }
 
     private func fill(_ buffer: ByteBuffer) {
@@ -217,6 +250,7 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
     private func endInput() {
         guard !isInputOver else { return }
         isInputOver = true
+        window.close()
         deliverFilling()
         stream.deliverEnd()
     }

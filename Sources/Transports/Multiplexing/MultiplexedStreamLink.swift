@@ -5,8 +5,8 @@ final class MultiplexedStreamLink: ByteStreamCarrier {
     /// The work of a stream, as an event in its channel's pipeline.
     enum Request: Sendable { case work }
 
-    /// How many written bytes of one stream may wait, and how many may go to the peer before its program takes some.
-    static let windowByteCount = 512 << 10
+    /// How many written bytes of one stream may wait for the peer's window and for the connection.
+    static let highWater = 512 << 10
 
     let creditThreshold = 16 << 10
     private let channel: any Channel

@@ -55,6 +55,9 @@ final class BlockShare: Sendable {
         return mayTake ? budget.pool.take(with: Use(self)) : nil
     }
 
+    /// An empty block, from outside of the budget if need be: for what is in memory already.
+    func takeAny() -> Block { take() ?? budget.pool.take() }
+
     private func takeShared() -> Bool {
         budget.state.withLock { count in
             guard count > 0 else { return false }

@@ -24,6 +24,7 @@ package final class SocketStream: ByteStream {
     package func read() async throws -> Block? { try await stream.read() }
     package var unacknowledgedByteCount: Int { stream.unacknowledgedByteCount }
     package func write(_ block: Block) async throws { try await stream.write(block) }
+    package func flush() async throws { try await stream.flush() }
     /// Ends our direction, and returns when the kernel has everything.
     package func finish() async throws { try await stream.finish() }
     package func reset(code: UInt64) { stream.reset(code: code) }

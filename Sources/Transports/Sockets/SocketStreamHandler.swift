@@ -31,7 +31,7 @@ final class SocketStreamHandler: ChannelInboundHandler {
     private var isReadPending = false
     private var isInputOver = false
     private var isEndDelivered = false
-    private var pendingWriteCount = 0
+    private var output = GatheredOutput()
     private var isEndRequested = false
     private var isEndSent = false
     private var isClosed = false
@@ -88,8 +88,8 @@ final class SocketStreamHandler: ChannelInboundHandler {
     private func end(_ context: ChannelHandlerContext, _ error: ByteStreamError) {
         guard !isClosed else { return }
         isClosed = true
-        drain()
-        // What has no block is lost; so is whatever the program meant to be complete, which is not the case without an end.
+        // All of it, as blocks that are free later would find nobody: NIO has read what the kernel had.
+        drain(isLast: true)
         stream.fail(send: error, receive: error)
         context.close(promise: nil)
     }
@@ -103,10 +103,15 @@ final class SocketStreamHandler: ChannelInboundHandler {
             isClosed = true
             filling = nil
             // Whoever is at the other end sees a connection that broke off, not one that ended. Unix sockets cannot tell.
-            TCPSocket(context).abortOnClose()
+            // After the end it has all that came before, and what it writes is refused.
+            if !isEndSent { TCPSocket(context).abortOnClose() }
             return context.close(promise: nil)
         }
-        for block in work.blocks { write(block, context) }
+        for block in work.blocks {
+            output.add(block.bytes)
+            writeGathered(context, onlyLarge: true)
+        }
+        writeGathered(context)
         work.blocks.removeAll(keepingCapacity: true)
         swap(&spareBlocks, &work.blocks)
         if work.endsNow { isEndRequested = true }
@@ -116,22 +121,23 @@ final class SocketStreamHandler: ChannelInboundHandler {
         closeIfOver(context)
     }
 
-    private func write(_ block: Block, _ context: ChannelHandlerContext) {
-        let count = block.count
-        pendingWriteCount += 1
+    private func writeGathered(_ context: ChannelHandlerContext, onlyLarge: Bool = false) {
+        guard let piece = output.takePiece(onlyLarge: onlyLarge) else { return }
+        let count = piece.readableBytes
         let written = context.eventLoop.makePromise(of: Void.self)
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         written.futureResult.whenSuccess {
             let (handler, context) = bound.value
-            handler.pendingWriteCount -= 1
+            handler.output.noteWritten()
             handler.stream.acknowledge(byteCount: count, isFinished: false)
+            handler.writeGathered(context)
             handler.endOutputIfDone(context)
         }
-        context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: block.bytes)), promise: written)
+        context.writeAndFlush(wrapOutboundOut(piece), promise: written)
     }
 
     private func endOutputIfDone(_ context: ChannelHandlerContext) {
-        guard isEndRequested, !isEndSent, pendingWriteCount == 0 else { return }
+        guard isEndRequested, !isEndSent, output.isEmpty else { return }
         isEndSent = true
         // Not through NIO, which would close the whole connection if the program has ended its direction.
         TCPSocket(context).endOutput()
@@ -156,8 +162,10 @@ final class SocketStreamHandler: ChannelInboundHandler {
     }
 
     /// Puts what was read into blocks, as long as there are any, and hands over what is full or asked for.
-    private func drain() {
-        while input.readableBytes > 0, let block = filling ?? share.take() {
+    ///
+    /// - Parameter isLast: whether there is no other time: all gets a block.
+    private func drain(isLast: Bool = false) {
+        while input.readableBytes > 0, let block = filling ?? (isLast ? share.takeAny() : share.take()) {
             filling = block
             let room = UnsafeMutableRawBufferPointer(rebasing: block.storage[block.count...])
             input.readWithUnsafeReadableBytes { bytes in
@@ -176,7 +184,7 @@ final class SocketStreamHandler: ChannelInboundHandler {
                 return stream.deliverEnd()
             }
         }
-        if filling != nil, stream.notePartial() { deliverFilling() }
+        if filling != nil, isLast || stream.notePartial() { deliverFilling() }
     }
 
     private func deliverFilling() {

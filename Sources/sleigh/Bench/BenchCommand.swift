@@ -73,12 +73,8 @@ struct BenchCommand: SleighCommand {
             }
             return
         }
-        guard listen == (place == nil) else {
-            throw ValidationError("Name an address to measure with, or wait with --listen: one of the two.")
-        }
-        if !listen, once || listening.isUsed {
-            throw ValidationError("--once, --from, --yes and --resource belong to --listen.")
-        }
+        try listening.check(
+            listens: listen, address: place, purpose: "measure with", others: (["--once"], once))
         if listen, allPaths || time != nil || size != nil || parallel != nil || csv || plot != nil {
             throw ValidationError("What is measured is said on the other side: leave it out with --listen.")
         }

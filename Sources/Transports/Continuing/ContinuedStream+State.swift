@@ -1,0 +1,67 @@
+internal import Jingle
+
+extension ContinuedStream {
+    /// What a task can wait for.
+    enum Wish: Int, CaseIterable { case read, write, finish, send, delay }
+
+    /// What the task that sends has to do.
+    enum Work {
+        case acknowledgement(StreamAcknowledgement)
+        case piece(ContinuedSending.Piece)
+        case reset(UInt64)
+        /// Both sides have everything, and know it.
+        case over
+    }
+
+    /// Both directions, and who waits for what.
+    struct State {
+        var sending = ContinuedSending()
+        var receiving: ContinuedReceiving
+        var error: ByteStreamError?
+        var resetCode: UInt64?
+        var hasBeenCarried = false
+        private var waiters = [CheckedContinuation<Void, Never>?](repeating: nil, count: Wish.allCases.count)
+
+        init(receiving: ContinuedReceiving) { self.receiving = receiving }
+
+        private var isOver: Bool { sending.isOver && receiving.isEnded && !receiving.hasNews }
+
+        /// Whether ``work()`` has something.
+        var hasWork: Bool { resetCode != nil || receiving.isNewsDue || sending.hasNext || isOver }
+
+        /// What is to be sent next.
+        mutating func work() -> Work? {
+            if let resetCode { return .reset(resetCode) }
+            if receiving.isNewsDue { return .acknowledgement(receiving.acknowledgement()) }
+            if let piece = sending.next() { return .piece(piece) }
+            return isOver ? .over : nil
+        }
+
+        /// Another carrier begins.
+        mutating func beginCarrier() {
+            receiving.beginAnew()
+            if hasBeenCarried { sending.beginAnew() }
+            hasBeenCarried = true
+        }
+
+        // MARK: Who waits
+
+        mutating func wait(for wish: Wish, _ continuation: CheckedContinuation<Void, Never>) {
+            precondition(waiters[wish.rawValue] == nil, "one read and one write at a time")
+            waiters[wish.rawValue] = continuation
+        }
+
+        func isWaiting(for wish: Wish) -> Bool { waiters[wish.rawValue] != nil }
+
+        /// Whoever waits for that, to be resumed without the lock.
+        mutating func take(_ wish: Wish) -> CheckedContinuation<Void, Never>? {
+            defer { waiters[wish.rawValue] = nil }
+            return waiters[wish.rawValue]
+        }
+
+        /// Whoever sends, if the peer is to be told something.
+        mutating func takeSenderIfDue() -> CheckedContinuation<Void, Never>? {
+            receiving.isNewsDue ? take(.send) : nil
+        }
+    }
+}

@@ -1,0 +1,278 @@
+// Wire/Stream-Continuation.md: one stream over several carriers in turn.
+internal import Jingle
+internal import Synchronization
+
+/// A stream whose bytes outlive what carries them: over the next carrier both sides say how far they have come, and go on
+/// from there, so that nothing is lost and nothing comes twice.
+///
+/// It is carried while ``carry(over:)`` runs. In between reads wait, and writes when as much as fits is kept.
+package final class ContinuedStream: ByteStream {
+    /// How long what has come may remain unacknowledged.
+    private static let acknowledgementDelay = Duration.milliseconds(20)
+    /// Up to which size data is copied behind the header of its frame, so that they are sent as one.
+    private static let copiedByteCount = 8 << 10
+
+    private let state: Mutex<State>
+    private let capacity: Int
+    private let headers = BlockPool(blockByteCount: 64, keep: 16)
+    private let small = BlockPool(blockByteCount: StreamFrame.dataHeaderByteCount + copiedByteCount, keep: 16)
+
+    /// Creates a stream that is not carried yet.
+    ///
+    /// - Parameters:
+    ///   - window: how many bytes are kept in each direction: of those written, until the peer has them; of those that come,
+    ///     until they are read.
+    ///   - pool: blocks for what comes in small pieces.
+    package init(window: Int, pool: BlockPool) {
+        capacity = window
+        state = Mutex(State(receiving: ContinuedReceiving(window: UInt64(window), pool: pool)))
+    }
+
+    // MARK: ByteStream
+
+    package func read() async throws -> Block? {
+        while true {
+            try Task.checkCancellation()
+            enum Step {
+                case block(Block)
+                case end
+                case wait
+            }
+            let (step, pump) = try state.withLock { state -> (Step, CheckedContinuation<Void, Never>?) in
+                if let block = state.receiving.read() { return (.block(block), state.takeSenderIfDue()) }
+                if let error = state.error { throw error }
+                return (state.receiving.isEnded ? .end : .wait, nil)
+            }
+            pump?.resume()
+            switch step {
+            case .block(let block): return block
+            case .end: return nil
+            case .wait: await wait(.read) { !$0.receiving.isReadable && $0.error == nil }
+            }
+        }
+    }
+
+    package var unacknowledgedByteCount: Int { state.withLock { $0.sending.unacknowledgedByteCount } }
+
+    /// How many bytes of both directions have arrived, as far as it is known here.
+    package var arrivedByteCount: Int64 {
+        state.withLock { Int64(clamping: $0.sending.acknowledged) + Int64(clamping: $0.receiving.received) }
+    }
+
+    package func write(_ block: Block) async throws {
+        guard block.count > 0 else { return }
+        while true {
+            try Task.checkCancellation()
+            let (isTaken, pump) = try state.withLock { state -> (Bool, CheckedContinuation<Void, Never>?) in
+                if let error = state.error { throw error }
+                precondition(!state.sending.isEnded, "write after finish")
+                guard state.sending.unacknowledgedByteCount < capacity else { return (false, nil) }
+                state.sending.write(block)
+                return (true, state.take(.send))
+            }
+            pump?.resume()
+            if isTaken { return }
+            await wait(.write) { [capacity] in $0.error == nil && $0.sending.unacknowledgedByteCount >= capacity }
+        }
+    }
+
+    package func finish() async throws {
+        state.withLock { state in
+            state.sending.end()
+            return state.take(.send)
+        }?.resume()
+        while true {
+            try Task.checkCancellation()
+            let isOver = try state.withLock { state in
+                if state.sending.isOver { return true }
+                if let error = state.error { throw error }
+                return false
+            }
+            if isOver { return }
+            await wait(.finish) { $0.error == nil && !$0.sending.isOver }
+        }
+    }
+
+    package func reset(code: UInt64) {
+        fail(.reset(code: code)) { $0.resetCode = code }
+    }
+
+    /// Notes that the peer has everything, although no carrier has said so; it does nothing before ``finish()`` was called.
+    package func confirm() {
+        wake { $0.sending.finish() }
+    }
+
+    /// Ends both directions before their time.
+    private func fail(_ error: ByteStreamError, _ body: @Sendable (inout State) -> Void = { _ in }) {
+        wake { state in
+            guard state.error == nil else { return }
+            state.error = error
+            body(&state)
+        }
+    }
+
+    // MARK: Carriers
+
+    /// Carries the bytes over a stream until everything has arrived on both sides, or the carrier fails. For one carrier at a
+    /// time; the carrier is of no other use afterwards.
+    ///
+    /// - Throws: `ByteStreamError`, after which another carrier may follow unless the peer has aborted the stream;
+    ///   `StreamFrameError` when the peer sends nonsense, which ends the stream; `CancellationError`.
+    package func carry(over carrier: any ByteStream) async throws {
+        state.withLock { $0.beginCarrier() }
+        do {
+            try await withThrowingTaskGroup(of: Bool.self) { group in
+                defer { group.cancelAll() }
+                group.addTask {
+                    try await self.send(over: carrier)
+                    return true
+                }
+                group.addTask {
+                    try await self.receive(from: carrier)
+                    return true
+                }
+                group.addTask {
+                    try await self.acknowledgeInTime()
+                    return false
+                }
+                var missingCount = 2
+                while missingCount > 0, try await group.next() == true { missingCount -= 1 }
+            }
+        } catch let error as StreamFrameError {
+            let code: UInt64 = 4
+            carrier.reset(code: code)
+            fail(.reset(code: code))
+            throw error
+        } catch let error as ByteStreamError {
+            switch error {
+            case .reset, .peerNotAuthenticated: fail(error)
+            case .pathLost, .closed: break
+            }
+            throw error
+        }
+    }
+
+    private func send(over carrier: any ByteStream) async throws {
+        while true {
+            try Task.checkCancellation()
+            switch state.withLock({ $0.work() }) {
+            case .acknowledgement(let acknowledgement):
+                try await carrier.write(block(.acknowledgement(acknowledgement)))
+            case .piece(.data(let data)): try await send(data, over: carrier)
+            case .piece(.end): try await carrier.write(block(.end))
+            case .reset(let code):
+                carrier.reset(code: code)
+                throw ByteStreamError.reset(code: code)
+            case .over: return try await carrier.finish()
+            case nil: await wait(.send) { !$0.hasWork }
+            }
+        }
+    }
+
+    private func send(_ data: Block, over carrier: any ByteStream) async throws {
+        let headerByteCount = StreamFrame.dataHeaderByteCount
+        let header = data.count <= Self.copiedByteCount ? small.take() : headers.take()
+        StreamFrame.writeDataHeader(byteCount: data.count, to: header.storage)
+        header.count = headerByteCount
+        guard data.count <= Self.copiedByteCount else {
+            try await carrier.write(header)
+            return try await carrier.write(data)
+        }
+        UnsafeMutableRawBufferPointer(rebasing: header.storage[headerByteCount...]).copyMemory(from: data.bytes)
+        header.count += data.count
+        try await carrier.write(header)
+    }
+
+    private func block(_ frame: StreamFrame) -> Block {
+        let (block, bytes) = (headers.take(), frame.bytes)
+        block.storage.copyBytes(from: bytes)
+        block.count = bytes.count
+        return block
+    }
+
+    private func receive(from carrier: any ByteStream) async throws {
+        var parser = StreamFrameParser()
+        while let block = try await carrier.read() {
+            var rest = block.bytes
+            while let event = try parser.next(&rest) {
+                switch event {
+                case .data(let byteCount):
+                    let end = block.count - rest.count
+                    try take(block.part(end - byteCount..<end))
+                case .frame(.acknowledgement(let acknowledgement)): try take(acknowledgement)
+                case .frame(.end): try takeEnd()
+                }
+            }
+        }
+        guard state.withLock({ $0.sending.isOver && $0.receiving.isEnded }) else {
+            throw ByteStreamError.closed("the peer closed the connection")
+        }
+    }
+
+    private func take(_ block: Block) throws(StreamFrameError) {
+        let woken = try state.withLock { state throws(StreamFrameError) in
+            try state.receiving.take(block, isWaitedFor: state.isWaiting(for: .read))
+            return (state.take(.read), state.takeSenderIfDue() ?? state.take(.delay))
+        }
+        woken.0?.resume()
+        woken.1?.resume()
+    }
+
+    private func takeEnd() throws(StreamFrameError) {
+        let woken = try state.withLock { state throws(StreamFrameError) in
+            try state.receiving.takeEnd()
+            return (state.take(.read), state.take(.send))
+        }
+        woken.0?.resume()
+        woken.1?.resume()
+    }
+
+    private func take(_ acknowledgement: StreamAcknowledgement) throws(StreamFrameError) {
+        let woken = try state.withLock { [capacity] state throws(StreamFrameError) in
+            try state.sending.take(acknowledgement)
+            let hasRoom = state.sending.unacknowledgedByteCount < capacity
+            return [
+                state.take(.send), hasRoom ? state.take(.write) : nil, state.sending.isOver ? state.take(.finish) : nil,
+            ]
+        }
+        for waiter in woken { waiter?.resume() }
+    }
+
+    /// Tells the peer what it has not been told for a while.
+    private func acknowledgeInTime() async throws {
+        while true {
+            await wait(.delay) { !$0.receiving.hasNews || $0.receiving.isNewsDue }
+            try await Task.sleep(for: Self.acknowledgementDelay)
+            state.withLock { state in
+                state.receiving.noteDelay()
+                return state.takeSenderIfDue()
+            }?.resume()
+        }
+    }
+
+    // MARK: Waiting
+
+    private func wake(_ body: (inout State) -> Void) {
+        let woken = state.withLock { state in
+            body(&state)
+            return Wish.allCases.map { state.take($0) }
+        }
+        for waiter in woken { waiter?.resume() }
+    }
+
+    /// Suspends until somebody has changed what is waited for, or the task is cancelled.
+    private func wait(_ wish: Wish, while isStuck: @Sendable (State) -> Bool) async {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isOver = state.withLock { state in
+                    guard isStuck(state), !Task.isCancelled else { return true }
+                    state.wait(for: wish, continuation)
+                    return false
+                }
+                if isOver { continuation.resume() }
+            }
+        } onCancel: {
+            state.withLock { $0.take(wish) }?.resume()
+        }
+    }
+}

@@ -1,0 +1,69 @@
+import NIOCore
+import Testing
+
+@testable import Transports
+
+/// How much the peer may send on a stream, as its reader takes what comes.
+struct MultiplexedWindowTests {
+    private let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
+
+    /// Lets a reader take 16 KiB at a time at a rate, and returns how large the window becomes in 20 s.
+    private func window(
+        bytesPerSecond: Int, roundTrip: TimeAmount?, of allowance: MultiplexedAllowance = MultiplexedAllowance()
+    ) -> MultiplexedWindow {
+        if let roundTrip { allowance.note(roundTrip: roundTrip) }
+        var window = MultiplexedWindow(of: allowance, now: start)
+        let stepByteCount = 16 << 10
+        var granted = MultiplexedWindow.firstByteCount
+        var taken = 0
+        var now = start
+        while now < start + .seconds(20) {
+            // No faster than a window for each round trip.
+            let rate = roundTrip.map { min(bytesPerSecond, window.byteCount * 1000 / Int($0.nanoseconds / 1_000_000)) }
+            taken += stepByteCount
+            now = now + .nanoseconds(Int64(stepByteCount) * 1_000_000_000 / Int64(rate ?? bytesPerSecond))
+            granted += window.take(stepByteCount, now: now) ?? 0
+        }
+        // The peer may have what was not taken, and no more than the window.
+        #expect(granted - taken <= window.byteCount)
+        #expect(granted - taken > window.byteCount / 2)
+        return window
+    }
+
+    /// 200 Mbit/s and 100 ms: 2.5 MB are on the way.
+    @Test func growsToWhatThePathHolds() {
+        let window = window(bytesPerSecond: 25_000_000, roundTrip: .milliseconds(100))
+        #expect(window.byteCount >= 2_500_000 && window.byteCount <= 4 * 2_500_000)
+    }
+
+    @Test func doesNotGrowForASlowReader() {
+        #expect(window(bytesPerSecond: 1_000_000, roundTrip: .milliseconds(100)).byteCount == 512 << 10)
+    }
+
+    @Test func doesNotGrowWhileTheRoundTripIsUnknown() {
+        #expect(window(bytesPerSecond: 25_000_000, roundTrip: nil).byteCount == 512 << 10)
+    }
+
+    @Test func hasALimit() {
+        #expect(window(bytesPerSecond: 1_000_000_000, roundTrip: .seconds(1)).byteCount == 16 << 20)
+    }
+
+    @Test func theShortestRoundTripCounts() {
+        let allowance = MultiplexedAllowance()
+        for roundTrip in [5, 2, 9] { allowance.note(roundTrip: .milliseconds(Int64(roundTrip))) }
+        #expect(allowance.roundTrip == .milliseconds(2))
+    }
+
+    /// All windows share what they grow by, and give it back.
+    @Test func growthIsShared() {
+        let allowance = MultiplexedAllowance(byteCount: 20 << 20)
+        var first = window(bytesPerSecond: 1_000_000_000, roundTrip: .seconds(1), of: allowance)
+        let second = window(bytesPerSecond: 1_000_000_000, roundTrip: .seconds(1), of: allowance)
+        #expect(first.byteCount == 16 << 20)
+        #expect(second.byteCount == (20 << 20) - (16 << 20) + 2 * (512 << 10))
+        first.close()
+        #expect(first.byteCount == 512 << 10)
+        first.close()
+        #expect(window(bytesPerSecond: 1_000_000_000, roundTrip: .seconds(1), of: allowance).byteCount == 16 << 20)
+    }
+}

@@ -106,6 +106,7 @@ final class BreakableStream: ByteStream {
         try await outgoing.write(block)
     }
 
+    func flush() async throws {}
     func finish() async throws { try await outgoing.finish() }
 
     func reset(code: UInt64) { Task { await fail(.reset(code: code)) } }

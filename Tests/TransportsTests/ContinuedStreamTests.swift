@@ -144,7 +144,7 @@ struct ContinuedStreamTests {
         var byteCount = 0
         while byteCount < 17 + 8 { byteCount += try await far.read()?.count ?? 100 }
         try await far.write(block(bytes, pool))
-        await #expect(throws: ByteStreamError.self) { try await carried.value }
+        await #expect(throws: StreamFrameError.self) { try await carried.value }
         await #expect(throws: ByteStreamError.reset(code: 4)) { while try await stream.read() != nil {} }
     }
 
@@ -165,6 +165,7 @@ struct ContinuedStreamTests {
                 try await stream.write(block(Array(rest.prefix(count)), pool))
                 rest = rest.dropFirst(count)
             }
+            try await stream.flush()
             try await stream.finish()
         }()
         let received = try await stream.readAll()

@@ -2,7 +2,7 @@ internal import Jingle
 
 extension ContinuedStream {
     /// What a task can wait for.
-    enum Wish: Int, CaseIterable { case read, write, finish, send, delay }
+    enum Wish: Int, CaseIterable { case read, write, flush, finish, send, delay }
 
     /// What the task that sends has to do.
     enum Work {

@@ -76,20 +76,28 @@ package final class ContinuedStream: ByteStream {
         }
     }
 
+    package func flush() async throws {
+        try await complete(.flush) { $0.sending.unacknowledgedByteCount == 0 }
+    }
+
     package func finish() async throws {
         state.withLock { state in
             state.sending.end()
             return state.take(.send)
         }?.resume()
+        try await complete(.finish) { $0.sending.isOver }
+    }
+
+    private func complete(_ wish: Wish, when isDone: @Sendable (State) -> Bool) async throws {
         while true {
             try Task.checkCancellation()
             let isOver = try state.withLock { state in
-                if state.sending.isOver { return true }
+                if isDone(state) { return true }
                 if let error = state.error { throw error }
                 return false
             }
             if isOver { return }
-            await wait(.finish) { $0.error == nil && !$0.sending.isOver }
+            await wait(wish) { $0.error == nil && !isDone($0) }
         }
     }
 
@@ -232,7 +240,9 @@ package final class ContinuedStream: ByteStream {
             try state.sending.take(acknowledgement)
             let hasRoom = state.sending.unacknowledgedByteCount < capacity
             return [
-                state.take(.send), hasRoom ? state.take(.write) : nil, state.sending.isOver ? state.take(.finish) : nil,
+                state.take(.send), hasRoom ? state.take(.write) : nil,
+                state.sending.unacknowledgedByteCount == 0 ? state.take(.flush) : nil,
+                state.sending.isOver ? state.take(.finish) : nil,
             ]
         }
         for waiter in woken { waiter?.resume() }

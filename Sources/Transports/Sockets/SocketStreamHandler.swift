@@ -19,8 +19,8 @@ final class SocketStreamHandler: ChannelInboundHandler {
 
     /// How many written bytes may wait for the socket.
     private static let highWater = 256 << 10
-    /// How much is read from the socket at once.
-    private static let readByteCount = 64 << 10
+    /// How much is read from the socket at once: more as more comes. An idle connection keeps that memory.
+    private static let readByteCounts = (2 << 10)...(64 << 10)
 
     let stream: BufferedByteStream
     private let share: BlockShare
@@ -46,7 +46,10 @@ final class SocketStreamHandler: ChannelInboundHandler {
         try? options?.setOption(.autoRead, value: false)
         try? options?.setOption(.allowRemoteHalfClosure, value: true)
         try? options?.setOption(
-            .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: Self.readByteCount))
+            .recvAllocator,
+            value: AdaptiveRecvByteBufferAllocator(
+                minimum: Self.readByteCounts.lowerBound, initial: Self.readByteCounts.lowerBound,
+                maximum: Self.readByteCounts.upperBound))
         try? options?.setOption(.maxMessagesPerRead, value: 1)
         if context.channel.isActive { readMore(context) }
     }

@@ -40,7 +40,8 @@ public struct DeviceAbilities: Sendable, Hashable {
     private static let caveats = [
         (
             client: "Dino",
-            text: "Dino drops offers of those with whom it has no chat, and waits to be told to take a file from 5 MB on:"
+            text:
+                "Dino drops offers of those with whom it has no chat, and from 5 MB on waits to be told to take the file:"
                 + " write to them first"
         ),
         (

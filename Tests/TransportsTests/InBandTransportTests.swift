@@ -508,20 +508,20 @@ import XMPP
         await pair.stop()
     }
 
-    /// Answers as the clients do, or their servers for those who are not there.
+    /// Answers as the clients do, or the server of the second for one that is not there any more.
     private func answeringPings(
         of pair: InBandPair, _ body: (Presence) async throws -> Void
     ) async throws {
         let presence = Presence()
         try await withThrowingTaskGroup(of: Void.self) { group in
             defer { group.cancelAll() }
-            for end in [pair.ends.0, pair.ends.1] {
+            for (end, mayGo) in [(pair.ends.0, false), (pair.ends.1, true)] {
                 let pings = end.requests(inNamespace: Ping.namespace)
                 group.addTask {
                     for await ping in pings {
-                        // What a server answers for somebody who is not there.
                         let refusal = ping.refusal(StanzaError(.serviceUnavailable, kind: .cancel))
-                        try await end.send((presence.isGone.withLock { $0 } ? refusal : ping.result()).element)
+                        let isGone = mayGo && presence.isGone.withLock { $0 }
+                        try await end.send((isGone ? refusal : ping.result()).element)
                     }
                 }
             }

@@ -82,8 +82,10 @@ import XMPP
             for result in [ends.sender, ends.receiver] {
                 let error = #expect(throws: TransportFailure.self) { try result.get() }
                 guard case .noPath(let reasons)? = error else { throw TestFailure() }
-                #expect(reasons.contains("SOCKS5: 127.0.0.1:\(dead): cannot be reached"))
-                #expect(reasons.contains("SOCKS5 proxy 127.0.0.1: cannot be reached"))
+                // Another test may listen on a port by now that was closed here, and break the connection off.
+                for place in ["SOCKS5: 127.0.0.1:\(dead): ", "SOCKS5 proxy 127.0.0.1: "] {
+                    #expect(reasons.contains { $0.hasPrefix(place) })
+                }
                 #expect(reasons.last == "SOCKS5: neither side can reach the other's addresses or proxies")
             }
         } else {

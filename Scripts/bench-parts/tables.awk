@@ -1,11 +1,13 @@
 # Markdown from the figures of all runs, each figure the median of its rounds.
 #   awk -F '\t' -v table=NAME -f tables.awk FIGURES
 # rate, cpu, peak, first-byte, round-trip: a line for each tool, a column for each link. carriers, networks: a line for
-# each. shares: a line for each pair.
+# each. shares: a line for each pair. forwards: a line for each path.
 #
 # Columns of FIGURES: part, place (a link, network or pair), tool, MiB, Mbit/s, seconds to the first byte and of the whole
 # command, CPU seconds per GiB of sender and receiver, peak MiB of both, round trip in ms, "cut" if the time ran out; for
-# shares, 5 and 6 are what each got, in Mbit/s.
+# shares, 5 and 6 are what each got, in Mbit/s; for forwards, 4 and 5 are connections a second one after the other and 16 at
+# a time, 6 and 7 microseconds that forward and pipe add to a round trip, 8 and 9 KiB for an idle connection at the side
+# that listens for programs and at the other, and 10 is one connection's rate in Mbit/s.
 
 function median(place, tool, column,    n, i, j, value, values) {
     n = split(all[place, tool, column], values, " ")
@@ -77,7 +79,18 @@ function print_shares(    j, first, second) {
     }
 }
 
-BEGIN { part = table ~ /^(carriers|networks|shares)$/ ? table : "links" }
+function print_forwards(    j) {
+    print "| | connections/s, one after the other / 16 at a time | added to a round trip, forward / pipe, ms |" \
+        " KiB for an idle one, here / there | one, Mbit/s |"
+    rule(4)
+    for (j = 1; j <= places; j++)
+        print "| " place[j] " | " pair(place[j], "", 4) " | " milliseconds(place[j], 6) " / " milliseconds(place[j], 7) \
+            " | " pair(place[j], "", 8) " | " shown(median(place[j], "", 10)) " |"
+}
+
+function milliseconds(place, column) { return sprintf("%.2f", median(place, "", column) / 1000) }
+
+BEGIN { part = table ~ /^(carriers|forwards|networks|shares)$/ ? table : "links" }
 $1 == part {
     if (!($2 in known_place)) { known_place[$2] = 1; place[++places] = $2 }
     if (!($3 in known_tool)) { known_tool[$3] = 1; tool[++tools] = $3 }
@@ -88,5 +101,6 @@ END {
     if (!places) exit
     if (part == "links") print_matrix()
     else if (part == "shares") print_shares()
+    else if (part == "forwards") print_forwards()
     else print_list()
 }

@@ -28,8 +28,8 @@ public final class ForwardClient: Sendable {
     private let report: @Sendable (ForwardEvent) -> Void
     private let budget: BlockBudget
     private let hub = ForwardHub()
-    private let streamCount = Mutex(0)
-    private let arrivalCount = Mutex(0)
+    private let streams = CountLimit(ForwardLink.streamLimit)
+    private let arrivals = CountLimit(ForwardLink.streamLimit)
     private let isEstablished = Mutex(false)
 
     /// Listens at once, so that an address that cannot be had is known before anybody is asked.
@@ -66,19 +66,7 @@ public final class ForwardClient: Sendable {
         await withTaskGroup(of: Void.self) { group in
             for (listener, target) in listeners {
                 group.addTask {
-                    try? await withThrowingDiscardingTaskGroup { group in
-                        while true {
-                            let arrival = try await listener.accept()
-                            guard self.arrivalCount.take(below: ForwardLink.streamLimit) else {
-                                arrival.stream.reset(code: 0)
-                                continue
-                            }
-                            group.addTask {
-                                defer { self.arrivalCount.giveBack() }
-                                await self.forward(arrival, to: target)
-                            }
-                        }
-                    }
+                    try? await listener.serve(within: self.arrivals) { await self.forward($0, to: target) }
                 }
             }
         }
@@ -177,10 +165,10 @@ public final class ForwardClient: Sendable {
 
     private func take(_ stream: any ByteStream, from link: ForwardLink) async {
         do {
-            guard streamCount.take(below: ForwardLink.streamLimit) else {
+            guard streams.take() else {
                 return stream.reset(code: ForwardLink.brokenCode)
             }
-            defer { streamCount.giveBack() }
+            defer { streams.giveBack() }
             // Nothing but what we have asked for; the peer names no addresses.
             guard case .arrival(let number)? = try await link.receiveRequest(on: stream), Int(number) < remote.count
             else {

@@ -15,9 +15,9 @@ final class ForwardServer: Sendable {
     private let rules: ForwardRules
     private let report: @Sendable (ForwardEvent) -> Void
     private let budget = BlockBudget()
-    private let streamCount = Mutex(0)
-    private let arrivalCount = Mutex(0)
-    private let listenerCount = Mutex(0)
+    private let streams = CountLimit(ForwardLink.streamLimit)
+    private let arrivals = CountLimit(ForwardLink.streamLimit)
+    private let listeners = CountLimit(listenerLimit)
     /// What the user was told of this peer's requests.
     private let told = Mutex<Set<String>>([])
 
@@ -36,10 +36,10 @@ final class ForwardServer: Sendable {
 
     private func serve(_ stream: any ByteStream) async {
         do {
-            guard streamCount.take(below: ForwardLink.streamLimit) else {
+            guard streams.take() else {
                 return stream.reset(code: ForwardLink.brokenCode)
             }
-            defer { streamCount.giveBack() }
+            defer { streams.giveBack() }
             switch try await link.receiveRequest(on: stream) {
             case .connect(let address)?: try await connect(to: address, stream)
             case .listen(let address, let number)?: try await listen(at: address, number, stream)
@@ -83,8 +83,8 @@ final class ForwardServer: Sendable {
             tell(.denied(link.peer, .listen(address, number: number)), of: address)
             return try await link.refuse(.notAllowed, stream)
         }
-        guard listenerCount.take(below: Self.listenerLimit) else { return try await link.refuse(.tooMany, stream) }
-        defer { listenerCount.giveBack() }
+        guard listeners.take() else { return try await link.refuse(.tooMany, stream) }
+        defer { listeners.giveBack() }
         let listener: SocketListener
         do {
             listener = try await SocketListener.listen(at: address, budget: budget)
@@ -104,18 +104,8 @@ final class ForwardServer: Sendable {
                 while try await stream.read() != nil {}
             }
             group.addTask {
-                try await withThrowingDiscardingTaskGroup { group in
-                    while true {
-                        let arrival = try await listener.accept()
-                        guard self.arrivalCount.take(below: ForwardLink.streamLimit) else {
-                            arrival.stream.reset(code: 0)
-                            continue
-                        }
-                        group.addTask {
-                            defer { self.arrivalCount.giveBack() }
-                            await self.hand(over: arrival, number, listener.address)
-                        }
-                    }
+                try await listener.serve(within: self.arrivals) {
+                    await self.hand(over: $0, number, listener.address)
                 }
             }
             try await group.next()
@@ -127,18 +117,4 @@ final class ForwardServer: Sendable {
         let connection = ForwardedConnection(address: address, origin: arrival.origin, report: report)
         await connection.open(over: link, .arrival(number: number), from: arrival.stream)
     }
-}
-
-extension Mutex<Int> {
-    /// Counts one more, unless there are so many; `false` then.
-    borrowing func take(below limit: Int) -> Bool {
-        withLock { count in
-            guard count < limit else { return false }
-            count += 1
-            return true
-        }
-    }
-
-    /// Counts one less.
-    borrowing func giveBack() { withLock { $0 -= 1 } }
 }

@@ -41,8 +41,8 @@ public struct DeviceAbilities: Sendable, Hashable {
         (
             client: "Dino",
             text:
-                "Dino drops offers of those with whom it has no chat, and from 5 MB on waits to be told to take the file:"
-                + " write to them first"
+                "Dino drops offers of those with whom it has no chat, and from 5 MB on waits to be told to take the"
+                + " file: write to them first"
         ),
         (
             client: "Gajim",

@@ -127,7 +127,8 @@ import XMPP
             Set(Jingle.features) == [
                 "urn:xmpp:jingle:1", "urn:xmpp:jingle:apps:file-transfer:5", "urn:sleigh:jingle:apps:stream:0",
                 "urn:sleigh:jingle:apps:bench:0", "urn:sleigh:jingle:apps:forward:0",
-                "urn:sleigh:jingle:apps:file-continuation:0", "urn:xmpp:jingle-message:0",
+                "urn:sleigh:jingle:apps:file-continuation:0", "urn:sleigh:jingle:apps:stream-continuation:0",
+                "urn:xmpp:jingle-message:0",
                 "urn:sleigh:jingle:transports:ice-quic:0", "urn:sleigh:jingle:bytestream-tls:0",
                 "urn:xmpp:jingle:transports:s5b:1", "http://jabber.org/protocol/bytestreams",
                 "urn:xmpp:jingle:transports:ibb:1", "http://jabber.org/protocol/ibb", "urn:xmpp:hashes:2",

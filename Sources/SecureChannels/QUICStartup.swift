@@ -22,6 +22,8 @@ struct QUICStartup {
     private static let minimumRTT: UInt64 = 10_000_000
     /// One loss in so many packets or more. With fewer the search is short of nothing, and would only end later.
     private static let lossShare: UInt64 = 150
+    /// One in so many or more are lost for want of room, by a queue too short to be seen.
+    private static let mostLossShare: UInt64 = 4
     /// In so many round trips more must have come to arrive, by this share.
     private static let roundTripCount: UInt64 = 10
     private static let growthShare: UInt64 = 16
@@ -44,11 +46,14 @@ struct QUICStartup {
     mutating func update(_ sample: Sample, now: UInt64) {
         guard !isOver else { return }
         guard sample.deliveryRate > 0, sample.minimumRTT >= Self.minimumRTT else {
+            isProlonged = false
             due = now + Self.minimumRTT
             return
         }
         due = now + sample.minimumRTT / 4
-        if now - lastTime > 2 * sample.smoothedRTT { (markRate, markDue) = (0, 0) }
+        // Who pauses is not slower for it, and not faster.
+        let pause = now - lastTime
+        if pause > 2 * sample.smoothedRTT { markDue += pause }
         lastTime = now
         // Packets that wait for each other say that there is no more; a delay by chance is shorter.
         let queueingDelay = sample.smoothedRTT - min(sample.minimumRTT, sample.smoothedRTT)
@@ -62,6 +67,7 @@ struct QUICStartup {
         isProlonged =
             queueingDelay < sample.minimumRTT / 4
             && sample.lostPacketCount * Self.lossShare >= sample.sentPacketCount
+            && sample.lostPacketCount * Self.mostLossShare < sample.sentPacketCount
     }
 
     /// Whether the rate has grown of late; where packets are lost for want of room, and do not wait, nothing else tells.

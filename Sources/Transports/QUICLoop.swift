@@ -30,6 +30,8 @@ final class QUICLoop {
     private static let maximumGatheringInterval: UInt64 = 2_000_000
     /// With more than this at a time packets do not gather: the kernel's buffer may be as small as 208 KiB.
     private static let maximumGatheringByteCount = 65_536
+    /// How often packets are taken before anything is sent.
+    private static let maximumCallCount = 16
     /// How soon to try again on a path that does not say when it has room.
     private static let retryInterval: UInt64 = 1_000_000
     /// How soon to ask a path again that does not give a better one yet.
@@ -103,7 +105,10 @@ final class QUICLoop {
     private func receive() -> Bool {
         var isMore = true
         let limit = roundByteCount + Self.maximumGatheringByteCount
-        while isMore, roundByteCount < limit {
+        // Whoever sends what is of no use keeps us from nothing.
+        var callCount = 0
+        while isMore, roundByteCount < limit, callCount < Self.maximumCallCount {
+            callCount += 1
             isMore = path.receive { packet in
                 roundByteCount += packet.count
                 engine.receive(packet, now: now)

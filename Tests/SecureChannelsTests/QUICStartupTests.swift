@@ -27,8 +27,10 @@ import Testing
     }
 
     @Test(arguments: [
-        // Without losses, or hardly any; with a queue; on a short path; before anything is known.
+        // Without losses, or hardly any; with a queue; and below, on a short path; before anything is known.
         sample(rate: 1_000_000, lost: 0), sample(rate: 1_000_000, lost: 6), sample(rate: 1_000_000, rtt: 126_000_000),
+        // With more losses than there are by chance.
+        sample(rate: 1_000_000, lost: 250),
         sample(rate: 1_000_000, rtt: 5_000_000, minimumRTT: 5_000_000), sample(rate: 0), sample(rate: 1, minimumRTT: 0),
     ])
     func doesNotGoOn(sample: QUICStartup.Sample) {
@@ -64,6 +66,23 @@ import Testing
         startup.update(Self.sample(rate: 1_000_000, gain: 1), now: Self.roundTrip)
         #expect(startup.isOver)
         #expect(!startup.isProlonged)
+    }
+
+    @Test func aPathThatIsShorterAfterAllInterruptsIt() {
+        var startup = QUICStartup()
+        startup.update(Self.sample(rate: 1_000_000, rtt: 11_000_000, minimumRTT: 11_000_000), now: 0)
+        #expect(startup.isProlonged)
+        startup.update(Self.sample(rate: 1_000_000, rtt: 11_000_000, minimumRTT: 9_000_000), now: Self.roundTrip)
+        #expect(!startup.isProlonged)
+    }
+
+    @Test func pausesDoNotProlongItForever() {
+        var startup = QUICStartup()
+        // Five round trips at a time, and a pause after them.
+        for round: UInt64 in 0..<100 where round % 10 < 5 {
+            startup.update(Self.sample(rate: 1_000_000), now: round * Self.roundTrip)
+        }
+        #expect(startup.isOver)
     }
 
     /// Who pauses, and goes on as fast as before, is no slower for it.

@@ -109,10 +109,17 @@ struct ContinuedStreamTests {
         let stream = ContinuedStream(window: 1000, pool: pool)
         try await stream.write(block([1, 2, 3], pool))
         async let finished: Void = stream.finish()
-        while stream.unacknowledgedByteCount > 0 {
-            stream.confirm()
-            await Task.yield()
-        }
+        // Nobody can have what was not sent.
+        stream.confirm()
+        #expect(stream.unacknowledgedByteCount == 3)
+        let (lost, lostFar) = BreakableStream.pair(breakingAfter: nil, SeededRandom(seed: 1))
+        let interrupted = Task { try await stream.carry(over: lost) }
+        // The acknowledgement, the data and the end.
+        try await lostFar.readBytes(17 + 8 + 1)
+        interrupted.cancel()
+        _ = await interrupted.result
+        stream.confirm()
+        #expect(stream.unacknowledgedByteCount == 0)
         try await finished
         // What the carrier brings later is old.
         let (near, far) = BreakableStream.pair(breakingAfter: nil, SeededRandom(seed: 1))
@@ -141,11 +148,26 @@ struct ContinuedStreamTests {
         try await stream.write(block([1, 2, 3], pool))
         let carried = Task { try await stream.carry(over: near) }
         // The acknowledgement and the data are there.
-        var byteCount = 0
-        while byteCount < 17 + 8 { byteCount += try await far.read()?.count ?? 100 }
+        try await far.readBytes(17 + 8)
         try await far.write(block(bytes, pool))
         await #expect(throws: StreamFrameError.self) { try await carried.value }
         await #expect(throws: ByteStreamError.reset(code: 4)) { while try await stream.read() != nil {} }
+    }
+
+    /// After its first word over a carrier a peer has no more than came over it, whatever it had over another.
+    @Test func anOldAcknowledgementIsNonsense() throws {
+        var sending = ContinuedSending()
+        for _ in 0..<3 { sending.write(block([1, 2, 3], pool)) }
+        while case .data? = sending.next() {}
+        sending.beginAnew()
+        try sending.take(StreamAcknowledgement(received: 4, limit: 9))
+        #expect(throws: StreamFrameError.self) {
+            try sending.take(StreamAcknowledgement(received: 9, limit: 9))
+        }
+        guard case .data(let next) = sending.next() else { throw TestFailure() }
+        #expect(Array(next.bytes) == [2, 3])
+        try sending.take(StreamAcknowledgement(received: 6, limit: 9))
+        #expect(sending.acknowledged == 6)
     }
 
     /// Of a window of 300 000 bytes, each side may have sent so many before the other has read any.
@@ -171,6 +193,17 @@ struct ContinuedStreamTests {
         let received = try await stream.readAll()
         try await sent
         return received
+    }
+}
+
+extension ByteStream {
+    /// Waits until so many bytes have come.
+    fileprivate func readBytes(_ count: Int) async throws {
+        var byteCount = 0
+        while byteCount < count {
+            guard let block = try await read() else { throw TestFailure() }
+            byteCount += block.count
+        }
     }
 }
 

@@ -81,6 +81,25 @@ struct JoiningTests {
         }
     }
 
+    /// A program that is slow to read gets all that is flushed before the connection is aborted.
+    @Test func whatIsFlushedIsNotLostByAReset() async throws {
+        let listener = try await SocketListener.listen(at: .tcp(host: "127.0.0.1", port: 0), budget: BlockBudget())
+        guard case .tcp(_, let port) = listener.address else { throw TestFailure() }
+        let program = try ProgramSocket.connected(to: port)
+        let stream = try await listener.accept().stream
+        // More than fits into what the program's own kernel keeps for it.
+        let content = numbered(24_000_000, salt: 4)
+        async let received = onThread {
+            try program.waitForInput()
+            return program.receiveAll()
+        }
+        try await stream.writeAll(content, pool: pool)
+        try await stream.flush()
+        #expect(stream.unacknowledgedByteCount == 0)
+        stream.reset(code: 1)
+        #expect(try await received == content)
+    }
+
     /// Joins the sockets of two programs over streams, lets the programs run, and returns what the body does.
     private func join(
         over carrier: Carrier, patience: Duration = .seconds(10),

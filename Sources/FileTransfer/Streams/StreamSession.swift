@@ -29,6 +29,7 @@ struct StreamSession: Sendable {
     private let disconnected = Outcome<Void>()
     private let isContinuable: Flag
     private let isOver = Flag()
+    private let isEndedWithSuccess = Flag()
     private var position: TransferPosition { joint.position }
 
     /// - Parameters:
@@ -89,6 +90,7 @@ struct StreamSession: Sendable {
                 // What has come is still being written; `copy` then says who took not everything.
                 return
             case .ended(.peer(let reason)) where reason?.condition == .success && position.isConnected:
+                isEndedWithSuccess.set()
                 joint.confirm(nil)
                 return
             case .ended(.peer(let reason)) where reason?.condition == .success && flow == .incoming:
@@ -128,6 +130,9 @@ struct StreamSession: Sendable {
         do {
             if let fingerprint = negotiation.peerFingerprint { try service.trust.confirm(session.peer, fingerprint) }
             try record.check(negotiation.peerFingerprint, from: session.peer)
+            if record.isContinuing, !isContinuable.isSet {
+                throw TransferError.protocolViolation("it does not go on with the stream")
+            }
             report(.connected(connection.path, peer: session.peer, fingerprint: negotiation.peerFingerprint))
             if record.isContinuing { report(.resumed(atByte: position.byteCount)) }
             record.connect(
@@ -141,6 +146,9 @@ struct StreamSession: Sendable {
         } catch let loss as CarrierLoss {
             await connection.close()
             if isOver.isSet { throw notTaken }
+            if isEndedWithSuccess.isSet {
+                throw unconfirmed("the peer ended the session before everything had arrived")
+            }
             throw TransferError(loss.error, peer: session.peer, byteCount: position.byteCount)
         } catch let error as ByteStreamError {
             await connection.close()

@@ -2,10 +2,14 @@ internal import Jingle
 
 /// One direction of a ``ContinuedStream`` that is received: what came and was not read yet, a window of it at most.
 struct ContinuedReceiving {
+    /// After so many pieces the peer is told, however small they are: it may have only so many buffers.
+    private static let pieceLimit = 16
+
     private let window: UInt64
     private let pool: BlockPool
 
-    private var blocks: [Block] = []
+    /// `nil` where one was read.
+    private var blocks: [Block?] = []
     private var firstIndex = 0
     /// The last block if it is one of ours with room for more.
     private var filling: Block?
@@ -18,6 +22,7 @@ struct ContinuedReceiving {
     private var limit = StreamFrame.initialWindow
     private var told: UInt64 = 0
     private var isTold = false
+    private var newPieceCount = 0
     /// Whether the peer has to be told how far we are.
     private(set) var isNewsDue = false
 
@@ -45,7 +50,8 @@ struct ContinuedReceiving {
         guard !isEnded else { throw StreamFrameError("bytes after the end") }
         guard UInt64(block.count) <= limit - received else { throw StreamFrameError("more than it may send") }
         received += UInt64(block.count)
-        if received - told >= window / 8 { isNewsDue = true }
+        newPieceCount += 1
+        if received - told >= window / 8 || newPieceCount >= Self.pieceLimit { isNewsDue = true }
         keep(block, isWaitedFor: isWaitedFor)
     }
 
@@ -60,8 +66,7 @@ struct ContinuedReceiving {
 
     /// The next bytes; `nil` when there are none.
     mutating func read() -> Block? {
-        guard firstIndex < blocks.count else { return nil }
-        let block = blocks[firstIndex]
+        guard firstIndex < blocks.count, let block = blocks[firstIndex].take() else { return nil }
         firstIndex += 1
         if firstIndex == blocks.count {
             blocks.removeAll(keepingCapacity: true)
@@ -78,13 +83,13 @@ struct ContinuedReceiving {
     /// What to tell the peer now.
     mutating func acknowledgement() -> StreamAcknowledgement {
         limit = max(limit, consumed + window)
-        (told, isTold, isNewsDue) = (progress, true, false)
+        (told, isTold, isNewsDue, newPieceCount) = (progress, true, false, 0)
         return StreamAcknowledgement(received: told, limit: limit)
     }
 
-    /// A small part of a carrier's block would keep all of it: it is put together with others, unless it is read at once.
+    /// A part of a carrier's block would keep all of it: it is put together with others, unless it is read at once.
     private mutating func keep(_ block: Block, isWaitedFor: Bool) {
-        guard !isWaitedFor, block.count < pool.blockByteCount / 4 else {
+        guard !isWaitedFor, block.count < pool.blockByteCount / 4 * 3 else {
             filling = nil
             return blocks.append(block)
         }

@@ -78,8 +78,9 @@ struct ContinuedSending {
         // What it said before may come after its word by another way.
         guard !isOver else { return }
         let received = acknowledgement.received
-        let hasEnd = wasEndSent && received == written + 1
-        guard received <= everSent || hasEnd, received >= acknowledged else {
+        // Its first word over a carrier may be of what came over earlier ones.
+        let hasEnd = (isReady ? isEndSent : wasEndSent) && received == written + 1
+        guard received <= (isReady ? sent : everSent) || hasEnd, received >= acknowledged else {
             throw StreamFrameError("an acknowledgement of what was not sent")
         }
         acknowledged = min(received, written)
@@ -93,9 +94,9 @@ struct ContinuedSending {
         (nextIndex, nextOffset) = (0, firstOffset)
     }
 
-    /// The peer is known to have everything.
+    /// The peer is said to have everything; nothing, as long as it cannot have.
     mutating func finish() {
-        guard isEnded else { return }
+        guard isEnded, wasEndSent, everSent == written else { return }
         acknowledged = written
         isOver = true
         blocks = []

@@ -105,7 +105,7 @@ package final class ContinuedStream: ByteStream {
         fail(.reset(code: code)) { $0.resetCode = code }
     }
 
-    /// Notes that the peer has everything, although no carrier has said so; it does nothing before ``finish()`` was called.
+    /// Notes that the peer has everything, although no carrier has said so; it does nothing before all of it was sent.
     package func confirm() {
         wake { $0.sending.finish() }
     }

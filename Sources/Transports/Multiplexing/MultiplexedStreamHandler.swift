@@ -27,6 +27,7 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
     private var spareBlocks: [Block] = []
     private var filling: Block?
     private var window: MultiplexedWindow
+    private var paddingByteCount = 0
     private var isOpen = false
     private var isInputOver = false
     private var output = GatheredOutput()
@@ -61,18 +62,21 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
         case .headers(let headers):
-            receive(headers.headers, context)
+            receive(headers.headers, isLast: headers.endStream, context)
             if headers.endStream { endInput() }
         case .data(let data):
             if case .byteBuffer(let buffer) = data.data { fill(buffer) }
             // It counts too, with its length (RFC 9113 § 6.9.1), and nobody takes it.
-            if let padding = data.paddingBytes { credit(padding + 1, context) }
+            if let padding = data.paddingBytes { paddingByteCount += padding + 1 }
             if data.endStream { endInput() }
         default: break
         }
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
+        // Not before: the end may have come with it, after which credit is an error of the connection.
+        if paddingByteCount > 0 { credit(paddingByteCount, context) }
+        paddingByteCount = 0
         deliverIfWanted()
         context.fireChannelReadComplete()
     }
@@ -117,7 +121,7 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
         }
     }
 
-    private func receive(_ headers: HPACKHeaders, _ context: ChannelHandlerContext) {
+    private func receive(_ headers: HPACKHeaders, isLast: Bool, _ context: ChannelHandlerContext) {
         switch side {
         case .requests:
             if !isInputOver, !MultiplexedPurpose.isAcceptance(headers) { refuse(context) }
@@ -127,7 +131,7 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
             guard let purpose = MultiplexedPurpose(request: headers) else { return refuse(context) }
             isOpen = true
             write(.headers(.init(headers: MultiplexedPurpose.acceptance)), context)
-            write(.windowUpdate(windowSizeIncrement: MultiplexedWindow.firstIncrement), context)
+            if !isLast { write(.windowUpdate(windowSizeIncrement: MultiplexedWindow.firstIncrement), context) }
             if !welcome(purpose, stream) { return refuse(context) }
             work(context)
         }

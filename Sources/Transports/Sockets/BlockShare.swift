@@ -55,7 +55,8 @@ final class BlockShare: Sendable {
         return mayTake ? budget.pool.take(with: Use(self)) : nil
     }
 
-    /// An empty block, from outside of the budget if need be: for what is in memory already.
+    /// An empty block, from outside of the budget if need be: for what is in memory already, which is at most what the kernel
+    /// had of a socket that broke off.
     func takeAny() -> Block { take() ?? budget.pool.take() }
 
     private func takeShared() -> Bool {

@@ -1,4 +1,6 @@
+internal import CLinux
 internal import NIOCore
+internal import Synchronization
 
 /// A TCP or Unix socket of this host as a stream of bytes.
 ///
@@ -6,6 +8,10 @@ internal import NIOCore
 package final class SocketStream: ByteStream {
     private let stream: BufferedByteStream
     let channel: any Channel
+    /// What the kernel had and had not got rid of when ``flush()`` looked last.
+    private let kernelByteCount = Atomic(0)
+    /// How often it looks.
+    private static let flushInterval = Duration.milliseconds(20)
 
     private init(stream: BufferedByteStream, channel: any Channel) {
         self.stream = stream
@@ -22,9 +28,26 @@ package final class SocketStream: ByteStream {
     }
 
     package func read() async throws -> Block? { try await stream.read() }
-    package var unacknowledgedByteCount: Int { stream.unacknowledgedByteCount }
+    package var unacknowledgedByteCount: Int {
+        stream.unacknowledgedByteCount + kernelByteCount.load(ordering: .relaxed)
+    }
     package func write(_ block: Block) async throws { try await stream.write(block) }
-    package func flush() async throws { try await stream.flush() }
+    /// Returns when the kernel there has everything: what is with ours a reset throws away.
+    package func flush() async throws {
+        try await stream.flush()
+        while true {
+            // None when the socket is closed.
+            let count = try? await channel.eventLoop.submit { [channel] in
+                try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {
+                    sleigh_tcp_unacknowledged($0)
+                }
+            }.get()
+            let byteCount = max(0, Int(count ?? 0))
+            kernelByteCount.store(byteCount, ordering: .relaxed)
+            if byteCount == 0 { return }
+            try await Task.sleep(for: Self.flushInterval)
+        }
+    }
     /// Ends our direction, and returns when the kernel has everything.
     package func finish() async throws { try await stream.finish() }
     package func reset(code: UInt64) { stream.reset(code: code) }

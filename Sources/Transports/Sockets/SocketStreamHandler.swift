@@ -91,7 +91,8 @@ final class SocketStreamHandler: ChannelInboundHandler {
     private func end(_ context: ChannelHandlerContext, _ error: ByteStreamError) {
         guard !isClosed else { return }
         isClosed = true
-        // All of it, as blocks that are free later would find nobody: NIO has read what the kernel had.
+        // All of it, as blocks that are free later would find nobody. When the connection broke off NIO has read what the
+        // kernel had, unless we write before it hears of it.
         drain(isLast: true)
         stream.fail(send: error, receive: error)
         context.close(promise: nil)

@@ -3,15 +3,7 @@ extension AsyncStream where Element: Sendable {
     ///
     /// - Throws: `CancellationError`.
     func first(within limit: Duration) async throws -> Element? {
-        let first = try await withThrowingTaskGroup(of: Element?.self) { group in
-            defer { group.cancelAll() }
-            group.addTask { await self.first { _ in true } }
-            group.addTask {
-                try await Task.sleep(for: limit)
-                return nil
-            }
-            return try await group.next() ?? nil
-        }
+        let first = try await within(limit) { await self.first { _ in true } } ?? nil
         try Task.checkCancellation()
         return first
     }

@@ -16,7 +16,7 @@ func gatheringEnded(_: OpaquePointer?, _: guint, _ data: gpointer?) {
 
 func stateChanged(_: OpaquePointer?, _: guint, _: guint, _ state: guint, _ data: gpointer?) {
     guard let core = AgentCore.from(data) else { return }
-    core.loop.perform { core.handle(libraryState: state) }
+    core.loop.perform { core.handle(componentState: state) }
 }
 
 func pairSelected(

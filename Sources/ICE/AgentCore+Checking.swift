@@ -8,7 +8,7 @@ extension AgentCore {
         var isRemoteDone = false
         var hasLimit = false
         var hasEnded = false
-        var libraryState = NICE_COMPONENT_STATE_DISCONNECTED
+        var componentState = NICE_COMPONENT_STATE_DISCONNECTED
         var remoteCandidates: [ICECandidate] = []
         var waitingCandidates: [ICECandidate] = []
         /// When the last pairs could be formed.
@@ -82,11 +82,11 @@ extension AgentCore {
 
     // MARK: - The outcome
 
-    func handle(libraryState rawValue: guint) {
+    func handle(componentState rawValue: guint) {
         guard isOpen, !checking.hasEnded else { return }
         let wasReady = state == .ready
-        checking.libraryState = NiceComponentState(rawValue: rawValue)
-        switch checking.libraryState {
+        checking.componentState = NiceComponentState(rawValue: rawValue)
+        switch checking.componentState {
         case NICE_COMPONENT_STATE_CONNECTING where !wasReady: enter(.connecting)
         case NICE_COMPONENT_STATE_CONNECTED where !wasReady: handleSelectedPair(entering: .connected)
         case NICE_COMPONENT_STATE_READY: handleSelectedPair(entering: .ready)

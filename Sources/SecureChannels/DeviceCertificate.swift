@@ -19,7 +19,7 @@ public struct DeviceCertificate: Sendable {
     /// Why a certificate could not be made or read.
     public enum Failure: Error, Sendable, Hashable {
         /// The cryptographic library refused; its own words.
-        case library(String)
+        case gnuTLS(String)
         /// The text does not hold a certificate.
         case noCertificate
         /// The text does not hold the private key of its certificate.
@@ -28,7 +28,7 @@ public struct DeviceCertificate: Sendable {
 
     /// Makes a new key and a certificate for it that is valid from 2000 to 9999.
     ///
-    /// - Throws: `Failure.library`.
+    /// - Throws: `Failure.gnuTLS`.
     public static func generate() throws(Failure) -> DeviceCertificate {
         let key = try PrivateKey()
         try check(gnutls_x509_privkey_generate(key.handle, GNUTLS_PK_ECDSA, quic_p256_bits(), 0))
@@ -78,13 +78,13 @@ public struct DeviceCertificate: Sendable {
             gnutls_x509_privkey_export2_pkcs8(
                 key.handle, GNUTLS_X509_FMT_PEM, nil, UInt32(GNUTLS_PKCS_PLAIN.rawValue), &datum))
         privateKeyPEM = String(decoding: Self.take(&datum), as: UTF8.self)
-        guard let fingerprint = Fingerprint(certificateDER: certificateDER) else { throw .library("no SHA-256") }
+        guard let fingerprint = Fingerprint(certificateDER: certificateDER) else { throw .gnuTLS("no SHA-256") }
         self.fingerprint = fingerprint
     }
 
     private static func check(_ status: CInt) throws(Failure) {
         guard status < 0 else { return }
-        throw .library(String(cString: gnutls_strerror(status)))
+        throw .gnuTLS(String(cString: gnutls_strerror(status)))
     }
 
     private static func take(_ datum: inout gnutls_datum_t) -> [UInt8] {
@@ -110,7 +110,7 @@ public struct DeviceCertificate: Sendable {
         init() throws(Failure) {
             var handle: gnutls_x509_privkey_t?
             try DeviceCertificate.check(gnutls_x509_privkey_init(&handle))
-            guard let handle else { throw .library("no key") }
+            guard let handle else { throw .gnuTLS("no key") }
             self.handle = handle
         }
 
@@ -131,7 +131,7 @@ public struct DeviceCertificate: Sendable {
         init() throws(Failure) {
             var handle: gnutls_x509_crt_t?
             try DeviceCertificate.check(gnutls_x509_crt_init(&handle))
-            guard let handle else { throw .library("no certificate") }
+            guard let handle else { throw .gnuTLS("no certificate") }
             self.handle = handle
         }
 

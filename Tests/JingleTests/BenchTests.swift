@@ -120,14 +120,7 @@ import XML
             var bytes = (0..<Int.random(in: 1...4, using: &random)).flatMap { _ in
                 sound.randomElement(using: &random) ?? []
             }
-            for _ in 0..<Int.random(in: 0...4, using: &random) {
-                let place = Int.random(in: 0..<bytes.count, using: &random)
-                switch UInt.random(in: 0..<3, using: &random) {
-                case 0: bytes[place] = UInt8.random(in: .min ... .max, using: &random)
-                case 1: bytes.insert(UInt8.random(in: .min ... .max, using: &random), at: place)
-                default: if bytes.count > 1 { bytes.remove(at: place) }
-                }
-            }
+            bytes.damage(using: &random)
             var parser = BenchFrameParser()
             bytes.withUnsafeBytes { all in
                 var rest = UnsafeRawBufferPointer(all)

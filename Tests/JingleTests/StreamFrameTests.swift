@@ -66,14 +66,7 @@ import Testing
             var bytes = (0..<Int.random(in: 1...4, using: &random)).flatMap { _ in
                 Self.sound.randomElement(using: &random)?.0 ?? []
             }
-            for _ in 0..<Int.random(in: 0...4, using: &random) {
-                let place = Int.random(in: 0..<bytes.count, using: &random)
-                switch UInt.random(in: 0..<3, using: &random) {
-                case 0: bytes[place] = UInt8.random(in: .min ... .max, using: &random)
-                case 1: bytes.insert(UInt8.random(in: .min ... .max, using: &random), at: place)
-                default: if bytes.count > 1 { bytes.remove(at: place) }
-                }
-            }
+            bytes.damage(using: &random)
             // In pieces or at once, it is the same.
             let whole = try? events(of: bytes, pieces: 1000)
             let pieces = try? events(of: bytes, pieces: Int.random(in: 1...9, using: &random))

@@ -13,3 +13,17 @@ package struct SeededRandom: RandomNumberGenerator {
         return mixed ^ (mixed >> 31)
     }
 }
+
+extension [UInt8] {
+    /// Changes, adds and takes away up to four bytes, wherever it happens to be; at least one byte stays.
+    package mutating func damage(using random: inout SeededRandom) {
+        for _ in 0..<Int.random(in: 0...4, using: &random) {
+            let place = Int.random(in: 0..<count, using: &random)
+            switch UInt.random(in: 0..<3, using: &random) {
+            case 0: self[place] = UInt8.random(in: .min ... .max, using: &random)
+            case 1: insert(UInt8.random(in: .min ... .max, using: &random), at: place)
+            default: if count > 1 { remove(at: place) }
+            }
+        }
+    }
+}

@@ -29,7 +29,7 @@ struct ForwardLink: Sendable {
     ///
     /// - Throws: ``ForwardRefused``, `ByteStreamError`, `CancellationError`.
     func open(_ request: ForwardRequest) async throws -> Opened {
-        let opened = try await Self.within(Self.replyTimeout) {
+        let opened = try await within(Self.replyTimeout) {
             let stream = try await connection.openStream(contentName: contentName)
             do {
                 try await stream.write(block(request.bytes))
@@ -79,7 +79,7 @@ struct ForwardLink: Sendable {
 
     /// Reads what the peer wants of a stream it has opened; `nil` when that is nothing known here, or does not come.
     func receiveRequest(on stream: any ByteStream) async throws -> ForwardRequest? {
-        let request = try await Self.within(Self.requestTimeout) { () -> ForwardRequest? in
+        let request = try await within(Self.requestTimeout) { () -> ForwardRequest? in
             var bytes: [UInt8] = []
             while let block = try await stream.read() {
                 bytes += block.bytes.prefix(ForwardRequest.byteCount + 1)
@@ -101,7 +101,7 @@ struct ForwardLink: Sendable {
 
     /// Refuses a request; the stream is over, also when the peer does not take the reply.
     func refuse(_ reason: ForwardRefusal, _ stream: any ByteStream) async throws {
-        let isTold: Void? = try await Self.within(Self.replyTimeout) {
+        let isTold: Void? = try await within(Self.replyTimeout) {
             try await reply(.refused(reason), on: stream)
             try await stream.finish()
         }
@@ -113,21 +113,6 @@ struct ForwardLink: Sendable {
         block.storage.copyBytes(from: bytes)
         block.count = bytes.count
         return block
-    }
-
-    /// `nil` when it takes longer.
-    private static func within<Value: Sendable>(
-        _ limit: Duration, _ body: @escaping @Sendable () async throws -> Value
-    ) async throws -> Value? {
-        try await withThrowingTaskGroup(of: Value?.self) { group in
-            defer { group.cancelAll() }
-            group.addTask { try await body() }
-            group.addTask {
-                try await Task.sleep(for: limit)
-                return nil
-            }
-            return try await group.next() ?? nil
-        }
     }
 }
 

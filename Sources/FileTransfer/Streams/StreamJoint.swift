@@ -108,7 +108,7 @@ final class StreamJoint: Sendable {
     /// - Throws: `CancellationError`.
     func isOver(within limit: Duration) async throws -> Bool {
         if result.current != nil { return true }
-        return try await result.value(within: limit) != nil
+        return try await within(limit) { try await self.result.value() } != nil
     }
 
     private func copy() async {
@@ -122,7 +122,7 @@ final class StreamJoint: Sendable {
                 self.position.advance(to: $0)
             } isConfirmed: {
                 // A peer that has everything may close before its carrier has said so.
-                try await self.confirmed.value(within: TransferPosition.reasonTimeout) != nil
+                try await within(TransferPosition.reasonTimeout) { try await self.confirmed.value() } != nil
             }
             result.settle(.success(.success(try await copy.run(stopping: stopping.stream))))
         } catch {
@@ -147,23 +147,6 @@ final class StreamJoint: Sendable {
         switch notice {
         case .delivered(let byteCount): try? await session.sendInfo(.delivered(reference, byteCount: byteCount))
         case .stopped: try? await session.sendInfo(.stopped(reference))
-        }
-    }
-}
-
-extension Outcome {
-    /// The value, if it is there by then.
-    ///
-    /// - Throws: the `LocalFileError` it was settled with, or `CancellationError`.
-    fileprivate func value(within limit: Duration) async throws -> Value? {
-        try await withThrowingTaskGroup(of: Value?.self) { group in
-            defer { group.cancelAll() }
-            group.addTask { try await self.value() }
-            group.addTask {
-                try await Task.sleep(for: limit)
-                return nil
-            }
-            return try await group.next() ?? nil
         }
     }
 }

@@ -1,4 +1,3 @@
-internal import CLinux
 internal import NIOCore
 internal import Synchronization
 
@@ -38,11 +37,10 @@ package final class SocketStream: ByteStream {
         while true {
             // None when the socket is closed.
             let count = try? await channel.eventLoop.submit { [channel] in
-                try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {
-                    sleigh_tcp_unacknowledged($0)
-                }
+                let context = try channel.pipeline.syncOperations.context(handlerType: SocketStreamHandler.self)
+                return TCPSocket(context).unacknowledgedByteCount
             }.get()
-            let byteCount = max(0, Int(count ?? 0))
+            let byteCount = count ?? 0
             kernelByteCount.store(byteCount, ordering: .relaxed)
             if byteCount == 0 { return }
             try await Task.sleep(for: Self.flushInterval)

@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import SecureChannels
 import Synchronization
+import TestSupport
 import Testing
 import XML
 import XMPP
@@ -104,8 +105,9 @@ struct LogInTests {
 
     @Test func nobodyListens() async throws {
         var configuration = try configuration("alice@modern.test")
-        let endpoint = ServerEndpoint(
-            host: "127.0.0.1", port: try await TestProsody.freePort(), security: .startTLS)
+        let held = try HeldPort()
+        defer { withExtendedLifetime(held) {} }
+        let endpoint = ServerEndpoint(host: "127.0.0.1", port: Int(held.port), security: .startTLS)
         configuration.server = endpoint
         let error = await failure(configuration)
         #expect(error == .connectFailed(endpoint, reason: "Connection refused"))

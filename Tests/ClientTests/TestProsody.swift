@@ -1,6 +1,5 @@
 import Foundation
-import NIOCore
-import NIOPosix
+import TestSupport
 import Testing
 
 /// A real Prosody on the loopback interface, with a throw-away authority and accounts, for one suite.
@@ -12,9 +11,7 @@ final class TestProsody: Sendable {
     static let hosts = ["modern.test", "old.test", "sha1.test", "plain.test", "wrong.test"]
 
     let folder: URL
-    let port: Int
-    let directPort: Int
-    private let process: Process
+    private let process: ServerProcess
 
     @TaskLocal static var running: TestProsody?
 
@@ -25,32 +22,25 @@ final class TestProsody: Sendable {
     }
 
     init() async throws {
-        folder = FileManager.default.temporaryDirectory.appending(
+        let folder = FileManager.default.temporaryDirectory.appending(
             path: "sleigh-prosody-\(UUID().uuidString)")
+        self.folder = folder
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        (port, directPort) = try await (Self.freePort(), Self.freePort())
         try Self.makeCertificates(in: folder)
         try Self.makeAccounts(in: folder)
-        try Self.configuration(folder: folder, port: port, directPort: directPort)
-            .write(to: folder.appending(path: "prosody.cfg.lua"), atomically: true, encoding: .utf8)
-        process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/prosody")
-        process.arguments = ["-F", "--config", folder.appending(path: "prosody.cfg.lua").path]
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        process.standardInput = FileHandle.nullDevice
-        try process.run()
-        let start = ContinuousClock.now
-        while !log.contains("Activated service 'c2s_direct_tls'")
-            || !log.contains("Activated service 'c2s'")
-        {
-            guard process.isRunning, start.duration(to: .now) < .seconds(30) else {
-                stop()
-                throw Failure(what: "Prosody did not start: \(log)")
-            }
-            try await Task.sleep(for: .milliseconds(20))
+        process = try await ServerProcess.start { ports in
+            let (port, directPort) = (ports.lowerBound, ports.lowerBound + 1)
+            let configuration = folder.appending(path: "prosody.cfg.lua")
+            try Self.configuration(folder: folder, port: port, directPort: directPort)
+                .write(to: configuration, atomically: true, encoding: .utf8)
+            return .init(
+                ["/usr/bin/prosody", "-F", "--config", configuration.path],
+                log: folder.appending(path: "prosody.log"), tcpPorts: [port, directPort])
         }
     }
+
+    var port: Int { Int(process.ports.lowerBound) }
+    var directPort: Int { port + 1 }
 
     struct Failure: Error {
         var what: String
@@ -59,23 +49,18 @@ final class TestProsody: Sendable {
     var authorityFile: String { folder.appending(path: "ca.pem").path }
 
     /// What Prosody has written so far, at its debug level.
-    var log: String {
-        (try? String(contentsOf: folder.appending(path: "prosody.log"), encoding: .utf8)) ?? ""
-    }
+    var log: String { process.log }
 
     /// Makes Prosody stand still, or go on.
-    func pause() { kill(process.processIdentifier, SIGSTOP) }
-    func resume() { kill(process.processIdentifier, SIGCONT) }
+    func pause() { process.signal(SIGSTOP) }
+    func resume() { process.signal(SIGCONT) }
 
     func stop() {
-        if process.isRunning {
-            kill(process.processIdentifier, SIGKILL)
-            process.waitUntilExit()
-        }
+        process.stop()
         try? FileManager.default.removeItem(at: folder)
     }
 
-    private static func configuration(folder: URL, port: Int, directPort: Int) -> String {
+    private static func configuration(folder: URL, port: UInt16, directPort: UInt16) -> String {
         let plugins = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../Prosody")
             .path
         var text = """
@@ -158,16 +143,6 @@ final class TestProsody: Sendable {
         try process.run()
         process.waitUntilExit()
         guard process.terminationStatus == 0 else { throw Failure(what: "openssl \(arguments)") }
-    }
-
-    /// A TCP port of the loopback interface that nobody uses at the moment.
-    static func freePort() async throws -> Int {
-        let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .bind(host: "127.0.0.1", port: 0).get()
-        let port = server.localAddress?.port
-        try await server.close()
-        guard let port else { throw Failure(what: "no free port") }
-        return port
     }
 }
 

@@ -1,9 +1,10 @@
 import Foundation
 import ICE
+import TestSupport
 import Testing
 
 extension ICETests {
-    @Suite(.timeLimit(.minutes(1)))
+    @Suite(.timeLimit(.minutes(10)))
     struct ICEAgentTests {
         @Test func loopbackPairIsDirect() async throws {
             let pair = try AgentPair(loop: ICELoop())
@@ -82,8 +83,7 @@ extension ICETests {
         }
 
         @Test func hostCandidatesDoNotWaitForADeadServer() async throws {
-            // Bound but never read: nobody answers.
-            let silent = try SilentPort()
+            let silent = try HeldPort()
             var configuration = ICEConfiguration.loopback
             configuration.stunServers = [STUNServer(host: "127.0.0.1", port: silent.port)]
             let pair = try AgentPair(loop: ICELoop(), initiator: configuration, responder: configuration)
@@ -109,7 +109,7 @@ extension ICETests {
         }
 
         @Test func noPathIsReportedWithReasons() async throws {
-            let silent = try SilentPort()
+            let silent = try HeldPort()
             var configuration = ICEConfiguration.loopback
             configuration.stunServers = [STUNServer(host: "127.0.0.1", port: silent.port)]
             configuration.checkingLimit = .milliseconds(200)
@@ -156,31 +156,6 @@ extension ICETests {
             }
         }
     }
-}
-
-/// A UDP port on loopback at which nobody answers.
-final class SilentPort {
-    let port: UInt16
-    private let descriptor: Int32
-
-    struct NoSocket: Error {}
-
-    init() throws {
-        descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
-        guard let any = ICEAddress(ip: "127.0.0.1", port: 0) else { throw NoSocket() }
-        var address = any.socketAddress
-        var byteCount = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let storage = descriptor
-        port = try withUnsafeMutableBytes(of: &address) { bytes in
-            let pointer = bytes.bindMemory(to: sockaddr.self).baseAddress
-            guard bind(storage, pointer, byteCount) == 0 else { throw NoSocket() }
-            byteCount = socklen_t(bytes.count)
-            getsockname(storage, pointer, &byteCount)
-            return UInt16(bigEndian: bytes.loadUnaligned(fromByteOffset: 2, as: UInt16.self))
-        }
-    }
-
-    deinit { close(descriptor) }
 }
 
 enum FileDescriptors {

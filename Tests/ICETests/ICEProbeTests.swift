@@ -1,16 +1,17 @@
 import ICE
+import TestSupport
 import Testing
 
 extension ICETests {
     /// Servers asked one by one; what a NAT does is for the end-to-end tests.
-    @Suite(.enabled(if: TURNRelay.isInstalled), .timeLimit(.minutes(1)))
+    @Suite(.enabled(if: TURNRelay.isInstalled), .timeLimit(.minutes(10)))
     struct ProbeTests {
         private func address(of relay: TURNRelay) throws -> ICEAddress {
             try #require(ICEAddress(ip: "127.0.0.1", port: relay.port))
         }
 
         @Test func serversAnswer() async throws {
-            let relay = try TURNRelay()
+            let relay = try await TURNRelay()
             let probe = try ICEProbe(loop: ICELoop())
             let server = try address(of: relay)
             let (outcome, reflection) = try await probe.stun(server)
@@ -26,16 +27,24 @@ extension ICETests {
             }
         }
 
+        /// Of the tests themselves: coturn itself would try to get its port for a minute.
+        @Test func serverWithoutItsPortGetsAnother() async throws {
+            let held = try HeldPort()
+            let relay = try await TURNRelay(trying: held.port)
+            #expect(relay.port != held.port)
+            #expect(try await ICEProbe(loop: ICELoop()).stun(try address(of: relay)).reflection != nil)
+        }
+
         @Test(arguments: [TURNServer.Transport.udp, .tcp])
         func wrongPasswordIsARefusal(_ transport: TURNServer.Transport) async throws {
-            let relay = try TURNRelay()
+            let relay = try await TURNRelay()
             let server = relay.server(transport, password: "wrong")
             let outcome = try await ICEProbe(loop: ICELoop()).turn(server, at: address(of: relay))
             #expect(outcome == .refused)
         }
 
         @Test func silenceIsToldFromARefusal() async throws {
-            let silent = try SilentPort()
+            let silent = try HeldPort()
             let server = try #require(ICEAddress(ip: "127.0.0.1", port: silent.port))
             let probe = try ICEProbe(loop: ICELoop())
             async let stun = probe.stun(server).outcome
@@ -47,17 +56,17 @@ extension ICETests {
         }
 
         @Test func twoServersAreAskedFromOnePort() async throws {
-            let (first, second) = try (TURNRelay(), TURNRelay())
+            let (first, second) = try await (TURNRelay(), TURNRelay())
             let probe = try ICEProbe(loop: ICELoop())
             let reflection = try #require(try await probe.stun(address(of: first)).reflection)
             #expect(try await probe.mapping(comparing: reflection, with: address(of: second)) == .endpointIndependent)
-            let silent = try SilentPort()
+            let silent = try HeldPort()
             let nobody = try #require(ICEAddress(ip: "127.0.0.1", port: silent.port))
             #expect(try await probe.mapping(comparing: reflection, with: nobody) == nil)
         }
 
         @Test func agentsLeaveNothingBehind() async throws {
-            let relay = try TURNRelay()
+            let relay = try await TURNRelay()
             let server = try address(of: relay)
             let loop = try ICELoop()
             let probe = ICEProbe(loop: loop)

@@ -20,27 +20,29 @@ final class NATNetwork {
     static var isPossible: Bool {
         let tools = ["/usr/sbin/ip", "/usr/sbin/nft", TURNRelay.program]
         let isPossible = geteuid() == 0 && tools.allSatisfy { FileManager.default.isExecutableFile(atPath: $0) }
-        guard isPossible, (try? run("ip netns add ice-try && ip netns del ice-try")) != nil else {
+        guard isPossible, (try? run("ip netns add \(prefix)try && ip netns del \(prefix)try")) != nil else {
             print("no root, ip, nft or coturn: the NAT tests are skipped")
             return false
         }
         return true
     }
 
-    private static let names = ["ice-public", "ice-nat1", "ice-nat2", "ice-host1", "ice-host2"]
+    /// Those of this process; what is left of one that crashed, `Scripts/network sweep` removes.
+    private static let prefix = "sl-\(getpid())-"
+    private static let names = ["public", "nat1", "nat2", "host1", "host2"].map { prefix + $0 }
     private let turn = Process()
 
     init(_ first: NAT, _ second: NAT) throws {
         try Self.removeAll()
         var commands = Self.names.map { "ip netns add \($0)\nip -n \($0) link set lo up" }
-        commands.append("ip -n ice-public link add bridge type bridge")
-        commands.append("ip -n ice-public link set bridge up")
-        commands.append("ip -n ice-public addr add 203.0.113.1/24 dev bridge")
+        commands.append("ip -n \(Self.prefix)public link add bridge type bridge")
+        commands.append("ip -n \(Self.prefix)public link set bridge up")
+        commands.append("ip -n \(Self.prefix)public addr add 203.0.113.1/24 dev bridge")
         // coturn ends an allocation if a packet to a peer's private address has no route at all.
-        commands.append("ip -n ice-public link add nowhere type veth peer name nobody")
-        commands.append("ip -n ice-public link set nowhere arp off up")
-        commands.append("ip -n ice-public link set nobody up")
-        commands.append("ip -n ice-public route add default dev nowhere")
+        commands.append("ip -n \(Self.prefix)public link add nowhere type veth peer name nobody")
+        commands.append("ip -n \(Self.prefix)public link set nowhere arp off up")
+        commands.append("ip -n \(Self.prefix)public link set nobody up")
+        commands.append("ip -n \(Self.prefix)public route add default dev nowhere")
         for (number, nat) in [(1, first), (2, second)] { commands.append(Self.commands(number, nat)) }
         try Self.run(commands.joined(separator: "\n"))
         try startTURN()
@@ -65,7 +67,7 @@ final class NATNetwork {
         }
         let agents = try [(1, ICERole.controlling), (2, .controlled)].map { number, role in
             let loop = try ICELoop()
-            let descriptor = open("/run/netns/ice-host\(number)", O_RDONLY | O_CLOEXEC)
+            let descriptor = open("/run/netns/\(Self.prefix)host\(number)", O_RDONLY | O_CLOEXEC)
             defer { close(descriptor) }
             // Sockets are made on the loop's thread, so it alone has to move.
             let isMoved = loop.performAndWait { Self.enterNamespace(descriptor) }
@@ -92,19 +94,20 @@ final class NATNetwork {
             }
         // Unsolicited packets to the NAT itself have to be dropped: accepted, they would leave a connection entry that
         // takes the port the host behind needs, and its packets would get another one.
+        let ns = prefix
         return """
-            ip -n ice-nat\(number) link add outside type veth peer name nat\(number) netns ice-public
-            ip -n ice-public link set nat\(number) master bridge up
-            ip -n ice-nat\(number) addr add 203.0.113.\(10 + number)/24 dev outside
-            ip -n ice-nat\(number) link set outside up
-            ip -n ice-nat\(number) link add inside type veth peer name eth0 netns ice-host\(number)
-            ip -n ice-nat\(number) addr add 10.\(number).0.1/24 dev inside
-            ip -n ice-nat\(number) link set inside up
-            ip -n ice-host\(number) addr add 10.\(number).0.2/24 dev eth0
-            ip -n ice-host\(number) link set eth0 up
-            ip -n ice-host\(number) route add default via 10.\(number).0.1
-            ip netns exec ice-nat\(number) sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'
-            ip netns exec ice-nat\(number) nft -f - <<'END'
+            ip -n \(ns)nat\(number) link add outside type veth peer name nat\(number) netns \(ns)public
+            ip -n \(ns)public link set nat\(number) master bridge up
+            ip -n \(ns)nat\(number) addr add 203.0.113.\(10 + number)/24 dev outside
+            ip -n \(ns)nat\(number) link set outside up
+            ip -n \(ns)nat\(number) link add inside type veth peer name eth0 netns \(ns)host\(number)
+            ip -n \(ns)nat\(number) addr add 10.\(number).0.1/24 dev inside
+            ip -n \(ns)nat\(number) link set inside up
+            ip -n \(ns)host\(number) addr add 10.\(number).0.2/24 dev eth0
+            ip -n \(ns)host\(number) link set eth0 up
+            ip -n \(ns)host\(number) route add default via 10.\(number).0.1
+            ip netns exec \(ns)nat\(number) sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'
+            ip netns exec \(ns)nat\(number) nft -f - <<'END'
             table ip nat {
               chain after {
                 type nat hook postrouting priority 100
@@ -133,7 +136,7 @@ final class NATNetwork {
     private func startTURN() throws {
         turn.executableURL = URL(filePath: "/usr/sbin/ip")
         turn.arguments =
-            ["netns", "exec", "ice-public", TURNRelay.program, "-n"]
+            ["netns", "exec", "\(Self.prefix)public", TURNRelay.program, "-n"]
             + ["--listening-ip=203.0.113.1", "--relay-ip=203.0.113.1", "--lt-cred-mech", "--realm=test.invalid"]
             + ["--user=\(TURNRelay.username):\(TURNRelay.password)", "--no-tls", "--no-dtls", "--no-cli"]
             + [
@@ -144,7 +147,7 @@ final class NATNetwork {
         turn.standardError = FileHandle.nullDevice
         try turn.run()
         try Self.run(
-            "ip netns exec ice-public timeout 10 bash -c "
+            "ip netns exec \(Self.prefix)public timeout 60 bash -c "
                 + "'until (echo > /dev/tcp/203.0.113.1/3478) 2>/dev/null; do sleep 0.05; done'")
         try? FileManager.default.removeItem(atPath: "/tmp/ice-nat-\(getpid()).db")
     }

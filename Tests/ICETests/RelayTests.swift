@@ -2,11 +2,11 @@ import ICE
 import Testing
 
 extension ICETests {
-    @Suite(.enabled(if: TURNRelay.isInstalled), .timeLimit(.minutes(1)))
+    @Suite(.enabled(if: TURNRelay.isInstalled), .timeLimit(.minutes(10)))
     struct RelayTests {
         @Test(arguments: [TURNServer.Transport.udp, .tcp])
         func relayedPairCarriesDatagrams(_ transport: TURNServer.Transport) async throws {
-            let relay = try TURNRelay()
+            let relay = try await TURNRelay()
             var configuration = ICEConfiguration.loopback
             configuration.turnServers = [relay.server(transport)]
             configuration.forceRelay = true
@@ -32,7 +32,7 @@ extension ICETests {
         }
 
         @Test func oneSideRelays() async throws {
-            let relay = try TURNRelay()
+            let relay = try await TURNRelay()
             var configuration = ICEConfiguration.loopback
             configuration.turnServers = [relay.server(.tcp), relay.server(.udp)]
             configuration.forceRelay = true
@@ -53,7 +53,7 @@ extension ICETests {
         }
 
         @Test func fullTCPConnectionSaysWhenItTakesMore() async throws {
-            let relay = try TURNRelay()
+            let relay = try await TURNRelay()
             var configuration = ICEConfiguration.loopback
             configuration.turnServers = [relay.server(.tcp)]
             configuration.forceRelay = true
@@ -89,7 +89,7 @@ extension ICETests {
         }
 
         @Test func answeringServerIsNoObstacle() async throws {
-            let relay = try TURNRelay()
+            let relay = try await TURNRelay()
             var configuration = ICEConfiguration.loopback
             configuration.stunServers = [STUNServer(host: "localhost", port: relay.port)]
             configuration.checkingLimit = .milliseconds(500)

@@ -1,5 +1,6 @@
 import Foundation
 import ICE
+import TestSupport
 
 /// A coturn on loopback with a throw-away configuration, ended when this object goes.
 final class TURNRelay {
@@ -13,73 +14,58 @@ final class TURNRelay {
         return isInstalled
     }
 
-    struct NotStarted: Error {}
-
-    let port: UInt16
-    private let process = Process()
+    private let process: ServerProcess
     private let folder: URL
 
     /// Starts a coturn.
     ///
-    /// - Parameter lifetimeSeconds: how long a relayed address stays unless it is refreshed; `nil` for the usual ten minutes.
-    init(lifetimeSeconds: Int? = nil) throws {
-        port = try SilentPort().port
-        folder = FileManager.default.temporaryDirectory.appending(path: "sleigh-turn-\(UUID().uuidString)")
+    /// - Parameters:
+    ///   - lifetimeSeconds: how long a relayed address stays unless it is refreshed; `nil` for the usual ten minutes.
+    ///   - taken: a port that cannot be had, which is tried first.
+    init(lifetimeSeconds: Int? = nil, trying taken: UInt16? = nil) async throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "sleigh-turn-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        let configuration = """
-            listening-ip=127.0.0.1
-            relay-ip=127.0.0.1
-            listening-port=\(port)
-            lt-cred-mech
-            user=\(Self.username):\(Self.password)
-            realm=test.invalid
-            allow-loopback-peers
-            no-tls
-            no-dtls
-            no-cli
-            log-file=stdout
-            pidfile=\(folder.path)/pid
-            userdb=\(folder.path)/db
-            \(lifetimeSeconds.map { "max-allocate-lifetime=\($0)" } ?? "")
-            """
-        let file = folder.appending(path: "turnserver.conf")
-        try configuration.write(to: file, atomically: true, encoding: .utf8)
-        process.executableURL = URL(filePath: Self.program)
-        process.arguments = ["-c", file.path]
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        try waitUntilListening()
+        self.folder = folder
+        var taken = taken
+        process = try await ServerProcess.start { ports in
+            let port = taken ?? ports.lowerBound
+            taken = nil
+            let configuration = """
+                listening-ip=127.0.0.1
+                relay-ip=127.0.0.1
+                listening-port=\(port)
+                min-port=\(ports.lowerBound + 1)
+                max-port=\(ports.upperBound - 1)
+                lt-cred-mech
+                user=\(Self.username):\(Self.password)
+                realm=test.invalid
+                allow-loopback-peers
+                no-tls
+                no-dtls
+                no-cli
+                log-file=stdout
+                pidfile=\(folder.path)/pid
+                userdb=\(folder.path)/db
+                \(lifetimeSeconds.map { "max-allocate-lifetime=\($0)" } ?? "")
+                """
+            let file = folder.appending(path: "turnserver.conf")
+            try configuration.write(to: file, atomically: true, encoding: .utf8)
+            return .init(
+                [Self.program, "-c", file.path], log: folder.appending(path: "log"), tcpPorts: [port], udpPorts: [port])
+        }
     }
 
+    /// Ends it at once.
+    func stop() { process.stop() }
+
     deinit {
-        // Under the signal mask that it inherits from the test process coturn never sees SIGTERM.
-        if process.isRunning {
-            kill(process.processIdentifier, SIGKILL)
-            process.waitUntilExit()
-        }
+        stop()
         try? FileManager.default.removeItem(at: folder)
     }
 
+    var port: UInt16 { process.ports.lowerBound }
+
     func server(_ transport: TURNServer.Transport, password: String = TURNRelay.password) -> TURNServer {
         TURNServer(host: "127.0.0.1", port: port, transport: transport, username: Self.username, password: password)
-    }
-
-    /// Dials until somebody accepts, for up to ten seconds.
-    private func waitUntilListening() throws {
-        guard let address = ICEAddress(ip: "127.0.0.1", port: port) else { throw NotStarted() }
-        for _ in 0..<1000 {
-            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-            defer { close(descriptor) }
-            var storage = address.socketAddress
-            let isAccepted = withUnsafeBytes(of: &storage) {
-                connect(
-                    descriptor, $0.bindMemory(to: sockaddr.self).baseAddress,
-                    socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-            }
-            if isAccepted { return }
-            usleep(10_000)
-        }
-        throw NotStarted()
     }
 }

@@ -17,6 +17,7 @@ struct SOCKS5Pair: Sendable {
         var proxies: [TestProxy] = []
         var allowed = AllowedPaths.all
         var certificate: Result<DeviceCertificate, any Error>?
+        var limits = SOCKS5Pair.generous
     }
 
     /// What a test changes on the way.
@@ -41,31 +42,28 @@ struct SOCKS5Pair: Sendable {
         var limits = SOCKS5Transport.Limits()
         limits.patience = .seconds(60)
         limits.total = .seconds(120)
+        limits.activation = .seconds(60)
         limits.handshake = .seconds(60)
-        limits.sockets.dial = .seconds(60)
-        limits.sockets.admission = .seconds(60)
+        limits.opening = .seconds(60)
+        limits.sockets = .init(dial: .seconds(60), answer: .seconds(60), admission: .seconds(60))
         return limits
     }()
 
-    init(
-        alice first: Side = Side(), bob second: Side = Side(), isAliceOfferer: Bool = true,
-        limits: SOCKS5Transport.Limits = generous
-    ) throws {
+    init(alice first: Side = Side(), bob second: Side = Side(), isAliceOfferer: Bool = true) throws {
         channels = try LinkedChannel.pair()
         proxies = first.proxies + second.proxies
-        alice = try Self.transport(.initiator, first, channels.0, channels.1.address, isAliceOfferer, limits)
-        bob = try Self.transport(.responder, second, channels.1, channels.0.address, !isAliceOfferer, limits)
+        alice = try Self.transport(.initiator, first, channels.0, channels.1.address, isAliceOfferer)
+        bob = try Self.transport(.responder, second, channels.1, channels.0.address, !isAliceOfferer)
     }
 
     private static func transport(
-        _ role: JingleRole, _ side: Side, _ channel: LinkedChannel, _ peer: JID, _ isOfferer: Bool,
-        _ limits: SOCKS5Transport.Limits
+        _ role: JingleRole, _ side: Side, _ channel: LinkedChannel, _ peer: JID, _ isOfferer: Bool
     ) throws -> SOCKS5Transport {
         SOCKS5Transport(
             sessionRole: role, isOfferer: isOfferer, own: channel.address, peer: peer, channel: channel,
             contentName: "file", tls: try side.certificate?.get(),
             addresses: side.addresses.compactMap { ICEAddress(ip: $0, port: 0) },
-            proxies: side.proxies.map(\.host), allowed: side.allowed, allowsLoopback: true, limits: limits)
+            proxies: side.proxies.map(\.host), allowed: side.allowed, allowsLoopback: true, limits: side.limits)
     }
 
     /// A side with a certificate.

@@ -2,6 +2,7 @@ import NIOCore
 import NIOPosix
 import SecureChannels
 import Synchronization
+import TestSupport
 import Testing
 import XML
 import XMPP
@@ -20,13 +21,16 @@ final class TestProxy: Sendable {
         case answeringIPv4, answeringIPv6
         /// Does not carry bytes.
         case notActivating
+        /// Is not there.
+        case unreachable
     }
 
     let behaviour: Behaviour
     let address: JID
     let port: UInt16
     fileprivate let waiting = Mutex<[String: [any Channel]]>([:])
-    private let listener: any Channel
+    private let listener: (any Channel)?
+    private let held: HeldPort?
     private let accepted: Mutex<Int>
 
     /// How many connections were made to it.
@@ -37,7 +41,13 @@ final class TestProxy: Sendable {
         address = try #require(JID(name))
         let owner = Owner()
         accepted = Mutex(0)
-        listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton.next())
+        guard behaviour != .unreachable else {
+            let held = try HeldPort()
+            (listener, self.held, port) = (nil, held, held.port)
+            return
+        }
+        held = nil
+        let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton.next())
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -47,11 +57,12 @@ final class TestProxy: Sendable {
                 }
             }
             .bind(host: "127.0.0.1", port: 0).get()
+        self.listener = listener
         port = UInt16(try #require(listener.localAddress?.port))
         owner.proxy.withLock { $0.proxy = self }
     }
 
-    deinit { listener.close(promise: nil) }
+    deinit { listener?.close(promise: nil) }
 
     /// Refers to the proxy from its listener without keeping it.
     private final class Owner: Sendable {
@@ -61,8 +72,6 @@ final class TestProxy: Sendable {
 
     /// Where it is, as the server would tell.
     var host: ProxyDiscovery.StreamHost { .init(address: address, host: "127.0.0.1", port: port) }
-
-    func close() async throws { try await listener.close() }
 
     /// Answers the requests that arrive at the other end of a link, as the server would route them.
     func serve(_ end: LinkedChannel, _ requests: AsyncStream<IQ>) async throws {
@@ -124,7 +133,7 @@ private final class TestProxyHandler: ChannelInboundHandler {
         case .refusing: answer([5, 2, 0] + request[3...], context)
         case .answeringIPv4: answer([5, 0, 0, 1, 192, 0, 2, 1, 0, 80], context)
         case .answeringIPv6: answer([5, 0, 0, 4] + [UInt8](repeating: 1, count: 18), context)
-        case .normal, .silent, .web, .notActivating: answer([5, 0, 0] + request[3...], context)
+        case .normal, .silent, .web, .notActivating, .unreachable: answer([5, 0, 0] + request[3...], context)
         }
     }
 
@@ -140,14 +149,4 @@ private final class TestProxyHandler: ChannelInboundHandler {
     private func answer(_ bytes: [UInt8], _ context: ChannelHandlerContext) {
         context.writeAndFlush(NIOAny(ByteBuffer(bytes: bytes)), promise: nil)
     }
-}
-
-/// A port of loopback at which nobody listens.
-func closedPort() async throws -> UInt16 {
-    let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton).bind(
-        host: "127.0.0.1", port: 0
-    ).get()
-    let port = UInt16(try #require(listener.localAddress?.port))
-    try await listener.close()
-    return port
 }

@@ -10,7 +10,7 @@ import XMPP
 @testable import Client
 
 /// The client against a real Prosody.
-@Suite(.enabled(if: TestProsody.isInstalled), .serialized, .timeLimit(.minutes(1)), .prosody)
+@Suite(.enabled(if: TestProsody.isInstalled), .serialized, .timeLimit(.minutes(10)), .prosody)
 struct LogInTests {
     let prosody: TestProsody
 
@@ -123,17 +123,17 @@ struct LogInTests {
         try await bob.becomeAvailable()
 
         // What the client answers by itself.
-        try await alice.request(.get, to: bob.address, payload: Ping.request, timeout: .seconds(10))
+        try await alice.request(.get, to: bob.address, payload: Ping.request, timeout: .seconds(60))
         let info = try await alice.discover(bob.address)
         #expect(info.has("urn:example:feature") && info.has(Ping.namespace))
         let unknown = XMLElement("query", namespace: "urn:example:unknown")
         await #expect(throws: StanzaError(.serviceUnavailable, kind: .cancel)) {
-            try await alice.request(.get, to: bob.address, payload: unknown, timeout: .seconds(10))
+            try await alice.request(.get, to: bob.address, payload: unknown, timeout: .seconds(60))
         }
 
         // What somebody serves.
         let echo = XMLElement("echo", namespace: namespace, text: "Grüße & <more>")
-        async let answer = alice.request(.set, to: bob.address, payload: echo, timeout: .seconds(10))
+        async let answer = alice.request(.set, to: bob.address, payload: echo, timeout: .seconds(60))
         var iterator = requests.makeAsyncIterator()
         let request = try #require(await iterator.next())
         #expect(request.from == alice.address)
@@ -152,11 +152,11 @@ struct LogInTests {
 
         // Capabilities make the second question unnecessary, even when nobody is there to answer it.
         try await bob.sendDirectedPresence(to: alice.address)
-        try await alice.request(.get, to: bob.address, payload: Ping.request, timeout: .seconds(10))
+        try await alice.request(.get, to: bob.address, payload: Ping.request, timeout: .seconds(60))
         #expect(try await alice.discover(bob.address) == alice.discover(bob.address))
         await bob.close()
         await #expect(throws: (any Error).self) {
-            try await alice.request(.get, to: bob.address, payload: Ping.request, timeout: .seconds(10))
+            try await alice.request(.get, to: bob.address, payload: Ping.request, timeout: .seconds(60))
         }
         #expect(await iterator.next()?.request == echo)
         #expect(await iterator.next() == nil)
@@ -215,7 +215,7 @@ struct LogInTests {
         let client = try await logIn("alice@modern.test", limits: limits)
         // The next question comes only after an answer.
         while client.state.withLock(\.lastNumber) < 3 { try await Task.sleep(for: .milliseconds(5)) }
-        try await client.request(.get, to: nil, payload: Ping.request, timeout: .seconds(10))
+        try await client.request(.get, to: nil, payload: Ping.request, timeout: .seconds(60))
         await client.close()
     }
 

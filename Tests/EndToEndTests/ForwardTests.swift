@@ -140,7 +140,7 @@ extension EndToEnd {
                         assert answer.split()[0].decode() == hashlib.sha256(b).hexdigest()
                     print("all")
                     """)
-                let exit = try await load.exit(within: .seconds(120))
+                let exit = try await load.exit()
                 #expect(exit.output == "all\n", "\(exit.messages)\(client.messages)\(listener.messages)")
                 #expect(stalled.isRunning && servers.allSatisfy(\.isRunning), "\(stalled.messages)")
             }
@@ -220,7 +220,7 @@ extension EndToEnd {
                 _ = try await first.exit()
                 _ = try await client.event("disconnected")
                 let second = try await world.forwardListener(rules)
-                _ = try await client.event("forwarding", number: 2, within: .seconds(60))
+                _ = try await client.event("forwarding", number: 2)
                 #expect(try await world.exchange(file, on: .a, with: "127.0.0.1 8001") == digest)
                 #expect(client.isRunning && second.isRunning && server.isRunning)
             }
@@ -238,7 +238,7 @@ extension EndToEnd {
                 let digest = try await world.digest(of: file)
                 #expect(try await world.exchange(file, on: .a, with: "127.0.0.1 8001") == digest)
                 try await world.startServer()
-                _ = try await listener.event("ready", number: 2, within: .seconds(60))
+                _ = try await listener.event("ready", number: 2)
                 let other = try world.sleigh(
                     "forward", ["--stdio", "127.0.0.1:7001", "bob@sleigh.test"], on: .a, as: "carol",
                     before: ["bash", "-c", "exec \"$@\" <\(file.path)", "bash"])
@@ -325,7 +325,7 @@ extension World {
         let program = try Program(
             ["ip", "netns", "exec", prefix + host.rawValue, "bash", "-c", "exec nc -N \(place) <\(file.path)"],
             named: "nc-\(UUID().uuidString)", folder: folder)
-        return try await program.exit(within: .seconds(60)).output
+        return try await program.exit().output
     }
 
     fileprivate func digest(of file: URL) async throws -> String {

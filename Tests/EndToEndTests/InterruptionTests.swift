@@ -17,8 +17,8 @@ extension EndToEnd {
         func senderIsInterrupted(by signal: Int32, on path: Path) async throws {
             try await transferInTheMiddle(path) { world, file, sender, receiver in
                 sender.signal(signal)
-                #expect(try await sender.exit(within: .seconds(10)).status == 130)
-                let received = try await receiver.exit(within: .seconds(15))
+                #expect(try await sender.exit().status == 130)
+                let received = try await receiver.exit()
                 #expect(received.status == 7, "\(received.messages)")
                 #expect(try world.inboxNames.allSatisfy { $0 == "big.iso.sleigh-part" })
             }
@@ -28,8 +28,8 @@ extension EndToEnd {
         func receiverIsInterrupted(by signal: Int32, on path: Path) async throws {
             try await transferInTheMiddle(path) { world, file, sender, receiver in
                 receiver.signal(signal)
-                #expect(try await receiver.exit(within: .seconds(10)).status == 130)
-                let sent = try await sender.exit(within: .seconds(15))
+                #expect(try await receiver.exit().status == 130)
+                let sent = try await sender.exit()
                 #expect(sent.status == 7, "\(sent.messages)")
                 #expect(try world.inboxNames.allSatisfy { $0 == "big.iso.sleigh-part" })
             }
@@ -39,8 +39,8 @@ extension EndToEnd {
         /// Nobody is asked again, and it counts as one file.
         @Test func pathIsLostAndAnotherTaken() async throws {
             try await transferInTheMiddle(.udp) { world, file, sender, receiver in
-                try await world.drop("meta l4proto udp", in: .b)
-                let sent = try await sender.exit(within: .seconds(120))
+                try await world.holding(sender, receiver) { try await world.drop("meta l4proto udp", in: .b) }
+                let sent = try await sender.exit()
                 try #require(sent.status == 0, "\(sent.messages) \(receiver.messages)")
                 let received = try await receiver.exit()
                 try #require(received.status == 0, "\(received.messages)")
@@ -59,9 +59,9 @@ extension EndToEnd {
         /// There is nothing else to be had, or nothing else permitted.
         @Test func pathIsLostForGood() async throws {
             try await transferInTheMiddle(.udp, sending: ["--path", "udp"]) { world, file, sender, receiver in
-                try await world.drop("meta l4proto udp", in: .b)
-                let sent = try await sender.exit(within: .seconds(120))
-                let received = try await receiver.exit(within: .seconds(90))
+                try await world.holding(sender, receiver) { try await world.drop("meta l4proto udp", in: .b) }
+                let sent = try await sender.exit()
+                let received = try await receiver.exit()
                 #expect(sent.status == 7, "\(sent.messages)")
                 #expect(received.status == 7, "\(received.messages)")
                 #expect(sent.messages.contains("there is no other path"), "\(sent.messages)")
@@ -73,7 +73,7 @@ extension EndToEnd {
         @Test func senderIsKilled() async throws {
             try await transferInTheMiddle(.tcp) { world, file, sender, receiver in
                 sender.signal(SIGKILL)
-                let received = try await receiver.exit(within: .seconds(30))
+                let received = try await receiver.exit()
                 #expect(received.status == 7, "\(received.messages)")
                 #expect(try world.inboxNames.allSatisfy { $0 == "big.iso.sleigh-part" })
             }
@@ -82,7 +82,7 @@ extension EndToEnd {
         @Test func receiverIsKilled() async throws {
             try await transferInTheMiddle(.tcp) { world, file, sender, receiver in
                 receiver.signal(SIGKILL)
-                let sent = try await sender.exit(within: .seconds(30))
+                let sent = try await sender.exit()
                 #expect(sent.status == 7, "\(sent.messages)")
             }
         }

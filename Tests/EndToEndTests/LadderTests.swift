@@ -134,7 +134,7 @@ extension EndToEnd {
                     return senders
                 }
                 for (index, sender) in senders.enumerated() {
-                    let sent = try await sender.exit(within: .seconds(120))
+                    let sent = try await sender.exit()
                     let got = try await receivers[index].exit()
                     #expect(sent.status == 0, "\(sent.messages)")
                     #expect(got.status == 0, "\(got.messages)")

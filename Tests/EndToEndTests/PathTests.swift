@@ -66,7 +66,7 @@ extension EndToEnd {
             try await World.with(.link, link: link, server: ["--components"]) { world in
                 let file = try world.makeFile(byteCount: 100_000)
                 let receiver = try await world.receiver()
-                let sent = try await world.sender(of: [file]).exit(within: .seconds(120))
+                let sent = try await world.sender(of: [file]).exit()
                 try #require(sent.status == 0, "\(sent.messages)")
                 #expect(try await receiver.exit().status == 0)
                 let path = try #require(try sent.completed.first?.path)

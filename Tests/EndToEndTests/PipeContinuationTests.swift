@@ -12,8 +12,8 @@ extension EndToEnd {
         @Test func pathIsLostAndAnotherTaken() async throws {
             try await World.with(.link, link: Self.link) { world in
                 let files = [
-                    try world.makeFile(named: "there", byteCount: 12_000_001),
-                    try world.makeFile(named: "back", byteCount: 8_000_003),
+                    try world.makeFile(named: "there", byteCount: 20_000_001),
+                    try world.makeFile(named: "back", byteCount: 16_000_003),
                 ]
                 let got = ["there.got", "back.got"].map { world.folder.appending(path: $0) }
                 let server = try await world.startSSHServer()
@@ -27,18 +27,18 @@ extension EndToEnd {
                         + "-o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=no "
                         + "-o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ProxyCommand=\"$*\" root@bob "
                         + "'echo ready; sha256sum'", to: "carol@sleigh.test")
-                try await wait(for: "ssh", within: .seconds(30)) { ssh.output.contains("ready") || !ssh.isRunning }
+                try await wait(for: "ssh") { ssh.output.contains("ready") || !ssh.isRunning }
 
                 let listener = try await world.pipeListener(
                     ["-v"], script: "exec \"$@\" <\(files[1].path) >\(got[0].path)")
                 let opener = try world.pipe(["-v"], script: "exec \"$@\" <\(files[0].path) >\(got[1].path)")
                 for file in got { try await world.waitForBytes(1_000_000, in: file) }
                 #expect(opener.messages.contains("direct udp"), "\(opener.messages)")
-                try await world.drop("meta l4proto udp", in: .b)
+                try await world.holding(opener, listener) { try await world.drop("meta l4proto udp", in: .b) }
                 try Data().write(to: URL(filePath: gate))
 
-                let opened = try await opener.exit(within: .seconds(120))
-                let listened = try await listener.exit(within: .seconds(60))
+                let opened = try await opener.exit()
+                let listened = try await listener.exit()
                 for exit in [opened, listened] {
                     #expect(exit.status == 0, "\(exit.messages)")
                     #expect(exit.messages.contains("Looking for another"), "\(exit.messages)")
@@ -47,7 +47,7 @@ extension EndToEnd {
                 for (file, got) in zip(files, got) {
                     #expect(FileManager.default.contentsEqual(atPath: file.path, andPath: got.path), "\(got.path)")
                 }
-                let session = try await ssh.exit(within: .seconds(60))
+                let session = try await ssh.exit()
                 #expect(session.status == 0 && session.output == "ready\n\(digest)", "\(session)")
                 #expect(session.messages.contains("Going on where it stopped"), "\(session.messages)")
                 #expect(sshListener.isRunning, "\(sshListener.messages)")
@@ -64,9 +64,7 @@ extension EndToEnd {
                 let opener = try world.pipe(["--path", "udp"], script: "exec \"$@\" </dev/zero")
                 try await world.waitForBytes(1_000_000, in: got)
                 try await world.drop("meta l4proto udp", in: .b)
-                for exit in [
-                    try await opener.exit(within: .seconds(120)), try await listener.exit(within: .seconds(90)),
-                ] {
+                for exit in [try await opener.exit(), try await listener.exit()] {
                     #expect(exit.status == 7, "\(exit.messages)")
                 }
                 #expect(opener.messages.contains("there is no other path"), "\(opener.messages)")

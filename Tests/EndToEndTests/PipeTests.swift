@@ -14,7 +14,7 @@ extension EndToEnd {
                 within limit: Duration = .seconds(120), sourceLocation: SourceLocation = #_sourceLocation
             ) async throws {
                 let opened = try await opener.exit(within: limit)
-                let listened = try await listener.exit(within: .seconds(30))
+                let listened = try await listener.exit()
                 #expect(opened.status == 0, "\(opened.messages)", sourceLocation: sourceLocation)
                 #expect(listened.status == 0, "\(listened.messages)", sourceLocation: sourceLocation)
             }
@@ -264,7 +264,7 @@ extension World {
     }
 
     func waitForBytes(_ count: Int, in file: URL) async throws {
-        try await wait(for: "\(count) bytes", within: .seconds(30)) {
+        try await wait(for: "\(count) bytes") {
             let attributes = try? FileManager.default.attributesOfItem(atPath: file.path)
             return (attributes?[.size] as? Int ?? 0) >= count
         }

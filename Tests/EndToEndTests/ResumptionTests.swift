@@ -15,7 +15,7 @@ extension EndToEnd {
         func goesOnAfterTheDeath(of victim: Side) async throws {
             try await transferInTheMiddle { world, file, sender, receiver in
                 (victim == .sender ? sender : receiver).signal(SIGKILL)
-                let survivor = try await (victim == .sender ? receiver : sender).exit(within: .seconds(40))
+                let survivor = try await (victim == .sender ? receiver : sender).exit()
                 #expect(survivor.status == 7, "\(survivor.messages)")
                 #expect(survivor.messages.contains("it goes on where it stopped"), "\(survivor.messages)")
                 #expect(try world.inboxNames == ["big.iso.sleigh-part"])
@@ -70,7 +70,7 @@ extension EndToEnd {
         /// The negotiation is over, so the bytes go on; what comes after them needs the server.
         @Test func theServerDies() async throws {
             try await transferInTheMiddle { world, file, sender, receiver in
-                try await world.stopServer()
+                try await world.holding(sender, receiver) { try await world.stopServer() }
                 let sent = try await sender.exit()
                 let received = try await receiver.exit()
                 #expect(sent.status == 7, "\(sent.messages)")

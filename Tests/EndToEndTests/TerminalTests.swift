@@ -50,7 +50,7 @@ extension EndToEnd {
                 try await terminal.wait(toShow: Self.question, by: receiver)
                 try await sendersTerminal.wait(toShow: "to accept …", by: sender)
                 try sendersTerminal.type("\u{3}")
-                let sent = try await sender.exit(within: .seconds(10))
+                let sent = try await sender.exit()
                 #expect(sent.status == 130, "\(sent.messages)")
                 try await terminal.wait(toShow: "alice@sleigh.test withdrew the offer.", by: receiver)
                 try await expectAcceptance(of: file, in: world, by: receiver, at: terminal)
@@ -61,7 +61,7 @@ extension EndToEnd {
             try await World.with(.veth) { world in
                 let received = try await world.sleigh(
                     "receive", ["--into", world.folder.path], on: .b, as: "bob", before: ["setsid", "--wait"]
-                ).exit(within: .seconds(10))
+                ).exit()
                 #expect(received.status == 2, "\(received.messages)")
                 #expect(received.messages.contains("--yes"), "\(received.messages)")
             }
@@ -113,7 +113,7 @@ extension EndToEnd {
             try await terminal.wait(toShow: "Password for alice@sleigh.test: ", by: login)
             #expect(!terminal.isEchoing)
             try terminal.type(text)
-            return try await login.exit(within: .seconds(20))
+            return try await login.exit()
         }
 
         /// What sleigh has stored for somebody who had no account before.

@@ -7,7 +7,7 @@ import Transports
 @testable import FileTransfer
 
 /// The two sides of a measurement, over streams in memory, and one side alone with a peer that does not keep to the rules.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct BenchLinkTests {
     private final class Samples: Sendable {
         private let state = Mutex<[BenchSample]>([])

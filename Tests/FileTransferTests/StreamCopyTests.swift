@@ -6,7 +6,7 @@ import Transports
 @testable import FileTransfer
 
 /// The copying between a program, which has the far end of a socket here, and a peer.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct StreamCopyTests {
     private final class Notices: Sendable {
         private let state = Mutex<[StreamCopy.Notice]>([])

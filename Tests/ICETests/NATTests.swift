@@ -5,7 +5,7 @@ import Testing
 
 extension ICETests {
     /// Two hosts behind a NAT each, and coturn between them.
-    @Suite(.enabled(if: NATNetwork.isPossible), .timeLimit(.minutes(2)))
+    @Suite(.enabled(if: NATNetwork.isPossible), .timeLimit(.minutes(10)))
     struct NATTests {
         @Test(arguments: [
             (NATNetwork.NAT.endpointIndependent, NATNetwork.NAT.endpointIndependent, true),

@@ -3,7 +3,7 @@ import ICE
 import Testing
 
 extension ICETests {
-    @Suite(.timeLimit(.minutes(1)))
+    @Suite(.timeLimit(.minutes(10)))
     struct TakeoverTests {
         @Test func bothSidesTakeOverMidConnection() async throws {
             let pair = try AgentPair(loop: ICELoop())

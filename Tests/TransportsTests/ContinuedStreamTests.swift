@@ -6,7 +6,7 @@ import Testing
 @testable import Transports
 
 /// A stream that goes on over another carrier: Wire/Stream-Continuation.md.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct ContinuedStreamTests {
     private let pool = BlockPool(blockByteCount: 16 << 10, keep: 64)
 

@@ -219,7 +219,7 @@ import Testing
     }
 
     /// Nobody is let in before the peer's fingerprint is known, and nobody after the end of the negotiation.
-    @Test(.timeLimit(.minutes(3))) func listensOnlyForTheNegotiation() async throws {
+    @Test(.timeLimit(.minutes(10))) func listensOnlyForTheNegotiation() async throws {
         let (ours, theirs) = (try DeviceCertificate.generate(), try DeviceCertificate.generate())
         let listening = TCPPair.transport(ours)
         let place = try #require(await listening.description())

@@ -10,7 +10,7 @@ import Testing
 
 /// Two programs with sockets, joined over a stream between two hosts. As over TCP, what one of them has written before it
 /// closes its socket arrives, whatever the other does meanwhile.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct JoiningTests {
     private let pool = BlockPool(blockByteCount: 64 << 10)
 
@@ -102,7 +102,7 @@ struct JoiningTests {
 
     /// Joins the sockets of two programs over streams, lets the programs run, and returns what the body does.
     private func join(
-        over carrier: Carrier, patience: Duration = .seconds(10),
+        over carrier: Carrier, patience: Duration = .seconds(100),
         _ body: @escaping @Sendable (ProgramSocket, ProgramSocket) async throws -> [UInt8]
     ) async throws -> [UInt8] {
         let budget = BlockBudget()

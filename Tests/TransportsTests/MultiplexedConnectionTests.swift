@@ -6,7 +6,7 @@ import Testing
 @testable import Transports
 
 /// Many streams in one: two ends on the two ends of a pair of sockets.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct MultiplexedConnectionTests {
     private let pool = BlockPool(blockByteCount: 64 << 10)
 

@@ -101,8 +101,8 @@ final class Program {
         if isRunning { kill(processID, number) }
     }
 
-    /// Waits for the end of the program.
-    func exit(within limit: Duration = .seconds(60)) async throws -> Exit {
+    /// Waits for the end of the program. The limit is for one that hangs, and says nothing about how long it may take.
+    func exit(within limit: Duration = .seconds(120)) async throws -> Exit {
         do {
             try await wait(for: "end of \(arguments)", within: limit) { !isRunning }
         } catch let error as TimedOut {
@@ -113,7 +113,7 @@ final class Program {
     }
 
     /// Waits for an event the program reports under `--json`, the first or a later one of that name.
-    func event(_ name: String, number: Int = 1, within limit: Duration = .seconds(30)) async throws -> Event {
+    func event(_ name: String, number: Int = 1, within limit: Duration = .seconds(90)) async throws -> Event {
         var found: Event?
         do {
             try await wait(for: "event \(name)", within: limit) {

@@ -45,7 +45,7 @@ final class PseudoTerminal: Sendable {
     /// Waits until the terminal shows a text, which a program prints.
     func wait(toShow text: String, count: Int = 1, by program: Program) async throws {
         do {
-            try await EndToEndTests.wait(for: "'\(text)' on the terminal", within: .seconds(30)) {
+            try await EndToEndTests.wait(for: "'\(text)' on the terminal") {
                 let running = program.isRunning
                 return self.text.components(separatedBy: text).count > count || !running
             }

@@ -6,7 +6,7 @@ struct TimedOut: Error, CustomStringConvertible {
 /// Returns once the condition holds. It is looked at often rather than signalled: what the tests wait for happens in
 /// other processes.
 func wait(
-    for what: String, within limit: Duration = .seconds(60), until condition: () throws -> Bool
+    for what: String, within limit: Duration = .seconds(90), until condition: () throws -> Bool
 ) async throws {
     let end = ContinuousClock.now + limit
     while try !condition() {

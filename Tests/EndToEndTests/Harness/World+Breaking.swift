@@ -36,6 +36,14 @@ extension World {
         try await Self.script("network", "reset", prefix, Namespace.net.rawValue, "tcp dport \(Self.proxyPort)")
     }
 
+    /// Holds programs still while something is broken that they use, so that they are in the middle of what they do,
+    /// however long it takes.
+    func holding(_ programs: Program..., while body: () async throws -> Void) async throws {
+        for program in programs { program.signal(SIGSTOP) }
+        defer { for program in programs { program.signal(SIGCONT) } }
+        try await body()
+    }
+
     /// Ends coturn alone, at once.
     func stopTURN() async throws { try await Self.script("lab", "stop", folder.path, "turnserver") }
 

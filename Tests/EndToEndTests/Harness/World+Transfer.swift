@@ -32,7 +32,7 @@ extension World {
                 try await breakdown()
             }
         }
-        let sent = try await (try sender ?? self.sender(of: [file], sending)).exit(within: .seconds(120))
+        let sent = try await (try sender ?? self.sender(of: [file], sending)).exit()
         let carried = try await serverByteCount - before
         let label: Comment = "\(path) \(sending) \(receiving)"
         try #require(

@@ -1,6 +1,7 @@
 // Wire/File-Continuation.md and Wire/Stream-Continuation.md: what is accepted once, over as many sessions as it takes.
 import Jingle
 import Transports
+import XMPP
 
 extension IncomingRequest {
     /// How often it is asked meanwhile whether it is still there.
@@ -56,23 +57,16 @@ extension IncomingRequest {
             throw loss.interruption()
         }
         report(.pathLost(loss.why))
-        let offer = try await withThrowingTaskGroup(of: JingleHost.Offer?.self) { group in
-            defer { group.cancelAll() }
-            group.addTask { await offers.first { _ in true } }
-            group.addTask {
-                // It may notice the loss only by the silence.
-                try await Task.sleep(for: TransferService.continuationTimeout)
-                return nil
-            }
-            group.addTask {
+        let offer = try await offers.first {
+            // It may notice the loss only by the silence.
+            _ = try await within(TransferService.continuationTimeout) {
                 repeat {
                     try await Task.sleep(for: Self.inquiryInterval)
                 } while try await service.readiness(of: peer, for: application) != .gone
-                return nil
             }
-            return try await group.next() ?? nil
+        } late: {
+            await $0.session.terminate(Reason(.gone))
         }
-        try Task.checkCancellation()
         guard let offer else { throw loss.interruption() }
         return offer
     }

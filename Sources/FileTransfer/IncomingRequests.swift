@@ -207,10 +207,12 @@ public actor IncomingRequests {
         if let sid = continued ?? file.flatMap(FileContinuation.init)?.sid,
             let waiting = interruptible[Key(id: sid, peer: key.peer)]
         {
-            guard case .enqueued = waiting.continuation.yield(offer) else {
-                return await offer.session.terminate(Reason(.busy))
+            switch waiting.continuation.yield(offer) {
+            case .enqueued: return
+            // Nobody waits for it any more.
+            case .terminated: return await offer.session.terminate(Reason(.gone))
+            default: return await offer.session.terminate(Reason(.busy))
             }
-            return
         }
         // A file begins anew, or with what is there of it. The beginning of a stream is nowhere any more.
         if continued != nil { return await offer.session.terminate(Reason(.gone)) }

@@ -1,3 +1,4 @@
+import Client
 import Jingle
 import SecureChannels
 import Synchronization
@@ -11,6 +12,8 @@ final class TransferRecord: Sendable {
     /// How often in a row a stream may go on without a byte getting further, in sessions that do not last.
     static let fruitlessLimit = 5
     fileprivate static let lastingSession = Duration.seconds(60)
+    /// The longest pause before another session: less than the peer waits for it, who may have noticed the loss sooner.
+    static let pauseLimit = Duration.seconds(20)
     /// Of how many lost paths the user is told in the end.
     private static let reasonLimit = 10
 
@@ -24,6 +27,8 @@ final class TransferRecord: Sendable {
         fileprivate var progress: Int64
         /// Why its path is gone.
         var why: String
+        /// How long the initiator leaves the peer alone before it goes on.
+        var pause: Duration
 
         /// What it means when nothing follows.
         func interruption(_ addition: String = "") -> TransferError {
@@ -42,6 +47,7 @@ final class TransferRecord: Sendable {
         var last: Loss?
         var lossCount = 0
         var fruitlessCount = 0
+        var backoff = Backoff()
         var reasons: [String] = []
     }
 
@@ -119,7 +125,8 @@ final class TransferRecord: Sendable {
             else {
                 throw TransferError.interrupted(byteCount: max(byteCount, last?.byteCount ?? 0), why)
             }
-            let loss = Loss(session: session, byteCount: byteCount, progress: progress ?? byteCount, why: why)
+            let loss = Loss(
+                session: session, byteCount: byteCount, progress: progress ?? byteCount, why: why, pause: state.pause())
             state.last = loss
             state.lossCount += 1
             if state.reasons.count < Self.reasonLimit { state.reasons.append("\(path) was lost: \(why)") }
@@ -178,5 +185,16 @@ extension TransferRecord.State {
         let isFruitless = !hasComeFurther && .now - connected < TransferRecord.lastingSession
         fruitlessCount = isFruitless ? fruitlessCount + 1 : 0
         return fruitlessCount < TransferRecord.fruitlessLimit
+    }
+
+    /// How long to wait before the next session: not at all after one that has lasted, or the first; longer and longer as one
+    /// that follows does not last either, however little it brings.
+    fileprivate mutating func pause() -> Duration {
+        guard last != nil, .now - connected < TransferRecord.lastingSession else {
+            backoff.reset()
+            return .zero
+        }
+        var random = SystemRandomNumberGenerator()
+        return min(backoff.next(using: &random), TransferRecord.pauseLimit)
     }
 }

@@ -54,6 +54,7 @@ extension TransferService {
                     readiness = try await self.readiness(of: next.session.peer, for: application)
                 }
                 guard readiness == .ready else { throw next.interruption() }
+                try await Task.sleep(for: next.pause)
                 loss = next
             }
         }

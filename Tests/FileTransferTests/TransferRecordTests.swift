@@ -69,6 +69,28 @@ import XMPP
         #expect(throws: TransferError.self) { try lose() }
     }
 
+    /// A peer that moves one byte in each session is left alone for longer and longer. How long is a lot, so many draw.
+    @Test func sessionsThatDoNotLastArePausedBetween() throws {
+        var longest: [Duration] = []
+        for _ in 0..<200 {
+            let progress = Mutex(Int64(0))
+            let record = TransferRecord(started: .now) { progress.withLock { $0 } }
+            for number in 0..<8 {
+                progress.withLock { $0 += 1 }
+                record.connect(session("\(number)"), fingerprint, path, from: 0)
+                let pause = try record.loss(after: TransferError.pathLost(byteCount: 3, "silence")).pause
+                if longest.count <= number { longest.append(.zero) }
+                longest[number] = max(longest[number], pause)
+            }
+        }
+        // The first loss is nobody's fault.
+        #expect(longest[0] == .zero)
+        let limits = [1, 2, 4, 8, 16, 20, 20].map(Duration.seconds)
+        for (longest, limit) in zip(longest.dropFirst(), limits) {
+            #expect(longest <= limit && longest > limit * 0.8)
+        }
+    }
+
     /// Nobody else goes on with it, though anybody may begin.
     @Test func aStreamGoesOnWithItsDeviceOnly() throws {
         let record = TransferRecord(started: .now) { 0 }

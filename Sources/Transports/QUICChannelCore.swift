@@ -277,7 +277,9 @@ extension ByteStreamError {
         self =
             switch reason {
             case .local: .closed("the connection was closed here")
-            case .peer(let code, _): .closed("the peer closed the connection (code \(code))")
+            case .peer(code: 0, _): .closed("the peer closed the connection")
+            // It gave up whatever was still open, for the reason that the code names.
+            case .peer(let code, _): .reset(code: code)
             case .peerTransport(let code, _): .closed("the peer found a protocol error (code \(code))")
             case .peerNotAuthenticated: .peerNotAuthenticated("its certificate is not the one signalled")
             case .refusedByPeer: .peerNotAuthenticated("the peer refused this device's certificate")

@@ -144,6 +144,23 @@ import Transports
         #expect(try await pair.server.acceptStream().stream.readAll() == [2])
     }
 
+    /// A connection that is closed for a reason tells it to whoever still uses it; one that is just closed may be followed
+    /// by another.
+    @Test func closingWithACodeAbortsWhatIsOpen() async throws {
+        for (code, error) in [(0, ByteStreamError.closed("the peer closed the connection")), (2, .reset(code: 2))] {
+            let pair = try await ChannelPair.connect()
+            let stream = try await pair.client.openStream(contentName: "given up")
+            try await stream.writeAll([1], pool: pool)
+            let answer = try await pair.server.acceptStream().stream
+            #expect(try await answer.read() != nil)
+            await pair.server.close(code: UInt64(code))
+            await #expect(throws: error) { try await stream.read() }
+            await #expect(throws: error) { while true { try await stream.writeAll([1], pool: pool) } }
+            await #expect(throws: error) { try await pair.client.acceptStream() }
+            await #expect(throws: error) { try await pair.client.openStream(contentName: "late") }
+        }
+    }
+
     @Test func manyStreamsOneAfterTheOther() async throws {
         var options = QUICOptions()
         options.peerStreamCount = 8

@@ -128,16 +128,18 @@ final class AgentCore: @unchecked Sendable {
     // MARK: - Datagrams
 
     func send(_ packets: UnsafeBufferPointer<UnsafeRawBufferPointer>) throws(ICEError) -> Int {
-        let accepted = sending.withLock { $0.send(packets, agent: agent, stream: stream) }
-        guard let accepted else { throw .closed }
-        return accepted
+        try check(sending.withLock { $0.send(packets, agent: agent, stream: stream) })
     }
 
     func send(_ bytes: UnsafeRawBufferPointer, segmentByteCount: Int) throws(ICEError) -> Int {
-        let accepted = sending.withLock {
-            $0.send(bytes, segmentByteCount: segmentByteCount, agent: agent, stream: stream)
-        }
+        try check(
+            sending.withLock { $0.send(bytes, segmentByteCount: segmentByteCount, agent: agent, stream: stream) })
+    }
+
+    private func check(_ accepted: Int?) throws(ICEError) -> Int {
         guard let accepted else { throw .closed }
+        // From then on libnice sends nothing, as if its socket were full. A pair that was selected fails in no other way.
+        guard state != .failed || selectedPair == nil else { throw .relayLost }
         return accepted
     }
 

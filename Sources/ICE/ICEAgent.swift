@@ -73,7 +73,7 @@ public final class ICEAgent: Sendable {
     ///
     /// - Returns: how many of the first packets were accepted; fewer than given means that the socket is full (see
     ///   ``setWritableHandler(_:)``) or that no pair is selected yet. An accepted packet may still be lost.
-    /// - Throws: ``ICEError/closed``.
+    /// - Throws: ``ICEError/closed``, ``ICEError/relayLost``.
     public func send(_ packets: UnsafeBufferPointer<UnsafeRawBufferPointer>) throws(ICEError) -> Int {
         try core.send(packets)
     }
@@ -81,7 +81,7 @@ public final class ICEAgent: Sendable {
     /// Sends one run of bytes as datagrams of equal size, of which the last may be shorter.
     ///
     /// - Returns: how many of the first datagrams were accepted, as for ``send(_:)``.
-    /// - Throws: ``ICEError/closed``.
+    /// - Throws: ``ICEError/closed``, ``ICEError/relayLost``.
     public func send(_ bytes: UnsafeRawBufferPointer, segmentByteCount: Int) throws(ICEError) -> Int {
         try core.send(bytes, segmentByteCount: segmentByteCount)
     }

@@ -6,6 +6,8 @@ public enum ICEError: Error, Sendable, Hashable {
     case noAgent
     /// The agent is closed, or its socket taken over.
     case closed
+    /// The connection to our TURN server over TCP is gone, and with it the selected pair.
+    case relayLost
     /// The peer's user-name fragment or password was refused.
     case badCredentials
 }

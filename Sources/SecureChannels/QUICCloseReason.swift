@@ -12,6 +12,8 @@ public enum QUICCloseReason: Sendable, Hashable {
     case refusedByPeer
     /// Nothing was heard for the time limit.
     case idleTimeout
+    /// Nothing can be sent any more: why, as part of a sentence.
+    case pathLost(String)
     /// The handshake did not end in time.
     case handshakeTimeout
     /// The peer broke the protocol, or the library failed; the library's words.

@@ -12,7 +12,15 @@ extension QUICConnection {
             let written = quic_conn_close(
                 conn, spare.assumingMemoryBound(to: UInt8.self), Self.maximumPacketByteCount, code, text, text.count,
                 now)
-            startClosing(packet: written, reason: .local(code: code), now: now)
+            startClosing(packet: written, reason: .local(code: code), repeats: repeats, now: now)
+        }
+    }
+
+    /// Ends the connection without a word to the peer, since there is no way to it any more. Why, as part of a sentence.
+    package func losePath(_ why: String) {
+        switch state {
+        case .closing, .finished: return
+        case .waiting, .handshaking, .established: end(.pathLost(why))
         }
     }
 

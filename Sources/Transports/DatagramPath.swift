@@ -17,6 +17,9 @@ public protocol DatagramPath: AnyObject, Sendable {
     ///   never be sent count as taken: they are lost, as on any network.
     func send(_ batch: UnsafeRawBufferPointer, segmentByteCount: Int) -> Int
 
+    /// Why nothing can be sent any more, as part of a sentence; `nil` as long as that is not known.
+    var loss: String? { get }
+
     /// Hands over packets that have arrived, one call each; the bytes are good during that call.
     ///
     /// - Returns: whether more may be waiting already.
@@ -31,6 +34,11 @@ public protocol DatagramPath: AnyObject, Sendable {
 
     /// Ends the path; the last call.
     func close()
+}
+
+extension DatagramPath {
+    /// Nothing: only silence tells.
+    public var loss: String? { nil }
 }
 
 /// What became of a request to go past the agent.

@@ -236,10 +236,15 @@ public final class ICEQUICTransport: TransportMethod {
         let isRelayed = if case .direct = pair.path { false } else { true }
         let path = QueuedDatagramPath(
             isRelayed: isRelayed,
-            send: { batch, segmentByteCount in
-                // A closed agent takes nothing; the connection then ends by its idle time-out.
-                let count = (try? agent.send(batch, segmentByteCount: segmentByteCount)) ?? 0
-                return min(batch.count, count * segmentByteCount)
+            send: { (batch, segmentByteCount) throws(QueuedDatagramPath.Loss) in
+                do throws(ICEError) {
+                    return min(
+                        batch.count, try agent.send(batch, segmentByteCount: segmentByteCount) * segmentByteCount)
+                } catch {
+                    if case .relayLost = error { throw .init(why: "the connection to the TURN server was lost") }
+                    // A closed agent takes nothing; the connection then ends by its idle time-out.
+                    return 0
+                }
             },
             takeOver: { [takeover] roundTripTime in takeover.attempt(agent, roundTripTime) },
             close: { agent.close() })

@@ -284,6 +284,7 @@ extension ByteStreamError {
             case .peerNotAuthenticated: .peerNotAuthenticated("its certificate is not the one signalled")
             case .refusedByPeer: .peerNotAuthenticated("the peer refused this device's certificate")
             case .idleTimeout: .pathLost("nothing was heard from the peer")
+            case .pathLost(let why): .pathLost(why)
             case .handshakeTimeout: .pathLost("the peer did not answer in time")
             case .failed(let words): .closed("QUIC failed: \(words)")
             }

@@ -85,6 +85,7 @@ final class QUICLoop {
             handleEvents()
             if now >= pathChangeDue { changePath() }
             send()
+            if let loss = path.loss { engine.losePath(loss) }
             handleEvents()
             streams.deliverFresh()
             noteStatistics()

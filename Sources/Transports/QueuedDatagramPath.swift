@@ -7,7 +7,18 @@ internal import Synchronization
 /// Up to `capacity` packets wait; more are dropped, as a full socket buffer would.
 public final class QueuedDatagramPath: DatagramPath {
     /// Sends a batch like `DatagramPath.send`; called on the connection's thread.
-    public typealias Send = @Sendable (_ batch: UnsafeRawBufferPointer, _ segmentByteCount: Int) -> Int
+    ///
+    /// - Throws: ``Loss``.
+    public typealias Send = @Sendable (_ batch: UnsafeRawBufferPointer, _ segmentByteCount: Int) throws(Loss) -> Int
+
+    /// Nothing can be sent any more.
+    public struct Loss: Error, Sendable {
+        /// Why, as part of a sentence.
+        public var why: String
+
+        /// Creates an error.
+        public init(why: String) { self.why = why }
+    }
 
     /// Goes past the agent like `DatagramPath.takeOver`; called on the connection's thread.
     public typealias TakeOver = @Sendable (_ roundTripTime: Duration) -> DatagramPathTakeover
@@ -23,6 +34,7 @@ public final class QueuedDatagramPath: DatagramPath {
     private let sendBatch: Send
     private let takeOverSocket: TakeOver
     private let closePath: @Sendable () -> Void
+    private let lost = Mutex<String?>(nil)
 
     /// The packets, each in a slot of its own.
     private struct Ring: @unchecked Sendable {
@@ -88,8 +100,16 @@ public final class QueuedDatagramPath: DatagramPath {
 
     /// Sends a batch through the closure.
     public func send(_ batch: UnsafeRawBufferPointer, segmentByteCount: Int) -> Int {
-        min(max(sendBatch(batch, segmentByteCount), 0), batch.count)
+        do throws(Loss) {
+            return min(max(try sendBatch(batch, segmentByteCount), 0), batch.count)
+        } catch {
+            lost.withLock { $0 = error.why }
+            return batch.count
+        }
     }
+
+    /// Why the closure can send nothing any more.
+    public var loss: String? { lost.withLock { $0 } }
 
     /// Hands over the packets that wait now.
     public func receive(_ deliver: (UnsafeRawBufferPointer) -> Void) -> Bool {

@@ -73,9 +73,28 @@ extension ICETests {
             }
         }
 
+        /// The kernel tells of the end of a connection, whoever else is silent.
+        @Test func endOfTheServerIsNoticedOverTCP() async throws {
+            let relay = try await TURNRelay()
+            var configuration = ICEConfiguration.loopback
+            configuration.turnServers = [relay.server(.tcp)]
+            configuration.forceRelay = true
+            let pair = try AgentPair(loop: ICELoop(), initiator: configuration, responder: configuration)
+            _ = await pair.connect()
+            relay.stop()
+            for agent in [pair.initiator, pair.responder] {
+                await #expect(throws: ICEError.relayLost) {
+                    while true {
+                        try agent.sendAll([[1]])
+                        await Task.yield()
+                    }
+                }
+            }
+        }
+
         @Test(arguments: [TURNServer.Transport.udp, .tcp])
         func wrongPasswordGivesNoRelayAndAReason(_ transport: TURNServer.Transport) async throws {
-            let relay = try TURNRelay()
+            let relay = try await TURNRelay()
             var configuration = ICEConfiguration.loopback
             configuration.turnServers = [relay.server(transport, password: "wrong")]
             configuration.forceRelay = true

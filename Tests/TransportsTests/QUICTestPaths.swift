@@ -38,8 +38,12 @@ final class Counter: Sendable {
 final class CuttablePath: DatagramPath {
     let inner: any DatagramPath
     let isCut = Atomic(false)
+    /// Whether it is known to be cut.
+    let isKnownToBeCut = Atomic(false)
 
     init(_ inner: any DatagramPath) { self.inner = inner }
+
+    var loss: String? { isKnownToBeCut.load(ordering: .relaxed) ? "the cable was cut" : nil }
 
     var isRelayed: Bool { inner.isRelayed }
     var readinessDescriptor: CInt { inner.readinessDescriptor }

@@ -168,8 +168,15 @@ struct IncomingFile: Sendable {
             let result = try await receive(stream, over: connection, into: sink)
             // The file is there; the sender takes either of these as the confirmation.
             try? await session.sendInfo(.received(SessionInfo.ContentReference(content.id)))
-            await session.terminate(Reason(.success))
+            // Another client may take the end of the connection for a failure, if it does not know of the session's.
+            guard connection.path.isEndToEndEncrypted else {
+                await session.terminate(Reason(.success))
+                await connection.close()
+                return result
+            }
+            async let end: Void = session.terminate(Reason(.success))
             await connection.close()
+            await end
             return result
         } catch let error as ByteStreamError {
             await connection.close()

@@ -16,6 +16,7 @@ struct QUICClosing {
     /// A dead path is not worth more than a second.
     private static let maximumInterval: UInt64 = 333_000_000
 
+    /// - Parameter probeTimeout: 0 when the packet is to be sent once.
     init(byteCount: Int, probeTimeout: UInt64, now: UInt64) {
         self.byteCount = byteCount
         interval = min(probeTimeout, Self.maximumInterval)
@@ -33,7 +34,7 @@ struct QUICClosing {
         guard now >= due else { return false }
         sendCount -= 1
         // Repeated because nothing else would make a silent peer notice the loss of the only one.
-        due = sendCount > 0 ? now + interval : .max
+        due = sendCount > 0 && interval > 0 ? now + interval : .max
         return true
     }
 }

@@ -2,7 +2,9 @@ internal import CNGTCP2
 
 extension QUICConnection {
     /// Ends the connection; the peer is told with the next ``send(into:now:)``.
-    package func close(code: UInt64, reason: String = "", now: UInt64) {
+    ///
+    /// - Parameter repeats: whether it is told again until it must have heard it, which takes three probe time-outs.
+    package func close(code: UInt64, reason: String = "", repeats: Bool = true, now: UInt64) {
         switch state {
         case .closing, .finished: return
         case .waiting: end(.local(code: code))
@@ -71,10 +73,13 @@ extension QUICConnection {
         startClosing(packet: written, reason: reason, now: now)
     }
 
-    private func startClosing(packet: ngtcp2_ssize, reason: QUICCloseReason, now: UInt64) {
+    private func startClosing(
+        packet: ngtcp2_ssize, reason: QUICCloseReason, repeats: Bool = true, now: UInt64
+    ) {
         guard packet > 0, let conn else { return end(reason) }
         carriedByteCount = 0
-        state = .closing(QUICClosing(byteCount: packet, probeTimeout: ngtcp2_conn_get_pto(conn), now: now))
+        let probeTimeout = repeats ? ngtcp2_conn_get_pto(conn) : 0
+        state = .closing(QUICClosing(byteCount: packet, probeTimeout: probeTimeout, now: now))
         releaseStreams()
         events.append(.closed(reason))
     }

@@ -44,5 +44,7 @@ struct EstablishedConnection: PeerConnection {
 
     func close(code: UInt64) async { await base.close(code: code) }
 
+    func leave() async { await base.leave() }
+
     func waitUntilClosed() async throws { try await base.waitUntilClosed() }
 }

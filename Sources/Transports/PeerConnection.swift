@@ -30,6 +30,9 @@ public protocol PeerConnection: Sendable {
     /// - Parameter code: 0 when all is done; otherwise streams that are still open are aborted with it.
     func close(code: UInt64) async
 
+    /// Ends a connection of which the peer wants nothing any more: it is told, but not waited for.
+    func leave() async
+
     /// Waits until the peer has ended the connection, or it is over otherwise.
     ///
     /// - Throws: `CancellationError`.
@@ -42,6 +45,9 @@ extension PeerConnection {
 
     /// Nothing is known.
     public var statistics: CarrierStatistics { CarrierStatistics() }
+
+    /// Ends the connection as ever: it takes no time, or is the only way to tell.
+    public func leave() async { await close() }
 
     /// Ends the connection when all is done.
     public func close() async { await close(code: 0) }

@@ -78,6 +78,12 @@ public final class QUICChannel: Sendable {
         try? await core.wait(for: .finished)
     }
 
+    /// Ends the connection and tells the peer once, for whom it does not matter; returns when that packet is sent.
+    public func leave() async {
+        core.requestClose(code: 0, reason: "", repeats: false)
+        try? await core.wait(for: .finished)
+    }
+
     /// Waits until the connection is over.
     ///
     /// - Throws: `CancellationError`.

@@ -22,7 +22,7 @@ final class QUICChannelCore: ByteStreamCarrier {
     struct Requests {
         var dirty: [BufferedByteStream] = []
         var openings: [Opening] = []
-        var close: (code: UInt64, reason: String)?
+        var close: (code: UInt64, reason: String, repeats: Bool)?
         /// The new limit in bytes a second; the inner `nil` is for none.
         var limit: UInt64??
     }
@@ -81,8 +81,10 @@ final class QUICChannelCore: ByteStreamCarrier {
     func enqueue(_ stream: BufferedByteStream) { request { $0.dirty.append(stream) } }
 
     /// Asks for the end of the connection.
-    func requestClose(code: UInt64, reason: String) {
-        request { if $0.close == nil { $0.close = (code, reason) } }
+    ///
+    /// - Parameter repeats: whether the peer is told until it must have heard it.
+    func requestClose(code: UInt64, reason: String, repeats: Bool = true) {
+        request { if $0.close == nil { $0.close = (code, reason, repeats) } }
     }
 
     /// Limits what all streams together send.

@@ -52,6 +52,8 @@ struct QUICOverICE: PeerConnection {
 
     func close(code: UInt64) async { await channel.close(code: code) }
 
+    func leave() async { await channel.leave() }
+
     func waitUntilClosed() async throws { _ = try await channel.waitUntilClosed() }
 }
 

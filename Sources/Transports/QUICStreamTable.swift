@@ -65,7 +65,9 @@ final class QUICStreamTable: QUICConnectionDelegate {
         }
         for stream in requests.dirty { handle(stream) }
         openStreams()
-        if let close = requests.close { engine.close(code: close.code, reason: close.reason, now: now) }
+        if let close = requests.close {
+            engine.close(code: close.code, reason: close.reason, repeats: close.repeats, now: now)
+        }
     }
 
     private func handle(_ stream: BufferedByteStream) {

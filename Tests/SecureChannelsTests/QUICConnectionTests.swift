@@ -270,6 +270,24 @@ import Testing
         #expect(link.server.closeReason == .peer(code: 1, reason: ""))
     }
 
+    /// Whoever need not know that the other has heard it says it once, and takes no time for it.
+    @Test func closingNeedNotBeRepeated() throws {
+        let link = try QUICLink()
+        #expect(link.establish())
+        var packetCount = 0
+        link.filter = { toServer, _ in
+            packetCount += toServer ? 1 : 0
+            return true
+        }
+        let start = link.now
+        link.client.connection.close(code: 0, repeats: false, now: link.now)
+        #expect(link.run(seconds: 5) { link.client.connection.isFinished })
+        #expect(link.now == start)
+        #expect(link.run(seconds: 5) { link.server.connection.isFinished })
+        #expect(link.server.closeReason == .peer(code: 0, reason: ""))
+        #expect(packetCount == 1)
+    }
+
     @Test func packetsGrowOnlyAsFarAsThePathAllows() throws {
         for (mtu, expected) in [(1500, 1444), (1450, 1406), (1280, 1232)] {
             let link = try QUICLink(QUICLink.Condition(mtu: mtu))

@@ -68,6 +68,14 @@ import XMPP
         #expect((ends.0.sentPayloads + ends.1.sentPayloads).count { $0["action"] == "session-terminate" } == 1)
     }
 
+    @Test func aSessionIsLeftWithAWord() async throws {
+        let (session, offer) = try await offer()
+        await session.leave(Reason(.success))
+        #expect(await allEvents(session) == [.ended(.local(Reason(.success)))])
+        #expect(await allEvents(offer.session) == [.ended(.peer(Reason(.success)))])
+        await stop()
+    }
+
     @Test func aCancelledTaskStillTerminates() async throws {
         let (session, offer) = try await offer()
         let task = Task {

@@ -102,15 +102,16 @@ public actor JingleHost {
         perform(try sessions.command(id, command), in: id)
     }
 
-    /// Ends a session and returns when the peer has acknowledged it or has had the time to.
-    func terminate(_ id: JingleSessionID, _ reason: Reason) async {
+    /// Ends a session and returns when the peer has acknowledged it or has had the time to; when it is not waited for, as
+    /// soon as it is being told.
+    func terminate(_ id: JingleSessionID, _ reason: Reason, waits: Bool = true) async {
         let actions = try? sessions.command(id) { session throws(JingleCommandError) in session.terminate(reason) }
         var stanzas: [JingleStanza] = []
         for case .request(_, let stanza) in actions ?? [] { stanzas.append(stanza) }
         perform((actions ?? []).filter { if case .event = $0 { true } else { false } }, in: id)
         // In a task of its own: a cancelled one can send nothing.
         let peer = id.peer
-        await Task { for stanza in stanzas { await self.deliver(stanza, to: peer) } }.value
+        await Task { for stanza in stanzas { await self.deliver(stanza, to: peer, waits: waits) } }.value
     }
 
     // MARK: Requests
@@ -218,8 +219,10 @@ public actor JingleHost {
         }
     }
 
-    private nonisolated func deliver(_ stanza: JingleStanza, to peer: JID) async {
+    private nonisolated func deliver(_ stanza: JingleStanza, to peer: JID, waits: Bool = true) async {
         // There is nobody left to tell of a failure.
-        _ = try? await channel.request(.set, to: peer, payload: stanza.element, timeout: Self.terminateTimeout)
+        let answer = try? await channel.sendRequest(
+            .set, to: peer, payload: stanza.element, timeout: Self.terminateTimeout)
+        if waits { _ = try? await answer?.payload }
     }
 }

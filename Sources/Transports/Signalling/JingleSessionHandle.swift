@@ -85,4 +85,9 @@ public struct JingleSessionHandle: Sendable {
     public func terminate(_ reason: Reason) async {
         await host.terminate(id, reason)
     }
+
+    /// Ends a session of which the peer wants nothing any more, and does not wait for its acknowledgement.
+    public func leave(_ reason: Reason) async {
+        await host.terminate(id, reason, waits: false)
+    }
 }

@@ -18,7 +18,7 @@ struct InBandPair {
 
     init(
         certificates: (Bool, Bool) = (false, false), blockSizes: (UInt16, UInt16) = (8192, 8192),
-        initiatorOffers: Bool = true, stanzaByteCount: Int? = nil, limits: InBandLink.Limits = .init()
+        initiatorOffers: Bool = true, stanzaByteCount: Int? = nil, limits: InBandLink.Limits = .generous
     ) async throws {
         ends = try LinkedChannel.pair(maximumStanzaByteCount: stanzaByteCount)
         hosts = (InBandHost(channel: ends.0), InBandHost(channel: ends.1))
@@ -111,7 +111,7 @@ struct InBandPeer {
     ///   - declaredPeer: with whom the bytestream was negotiated, if with somebody else.
     init(
         isInitiator: Bool = true, sid: String = "i781hf64", blockSize: UInt16 = 4096, declaredPeer: JID? = nil,
-        limits: InBandLink.Limits = .init()
+        limits: InBandLink.Limits = .generous
     ) async throws {
         (own, channel) = try LinkedChannel.pair()
         host = InBandHost(channel: own)
@@ -159,4 +159,11 @@ struct InBandPeer {
     }
 
     func stop() async { await host.stop() }
+}
+
+extension InBandLink.Limits {
+    /// Nobody is late on a busy machine, nor asked whether it is there, which nobody in these tests answers by itself.
+    static let generous = InBandLink.Limits(
+        opening: .seconds(300), handshake: .seconds(300), acknowledgement: .seconds(300), silence: .seconds(3600),
+        shortSilence: .seconds(3600))
 }

@@ -9,6 +9,8 @@ internal import Synchronization
 package final class ContinuedStream: ByteStream {
     /// How long what has come may remain unacknowledged.
     private static let acknowledgementDelay = Duration.milliseconds(20)
+    /// How long what has come over a carrier may take to be read when nothing can be sent over it any more.
+    private static let drainingLimit = Duration.seconds(2)
     /// Up to which size data is copied behind the header of its frame, so that they are sent as one.
     private static let copiedByteCount = 8 << 10
 
@@ -20,13 +22,21 @@ package final class ContinuedStream: ByteStream {
     /// Creates a stream that is not carried yet.
     ///
     /// - Parameters:
-    ///   - window: how many bytes are kept in each direction: of those written, until the peer has them; of those that come,
-    ///     until they are read.
+    ///   - capacity: how many of the bytes that were written are kept until the peer has them.
+    ///   - window: how many of those that come are kept until they are read.
     ///   - pool: blocks for what comes in small pieces.
-    package init(window: Int, pool: BlockPool) {
-        capacity = window
-        state = Mutex(State(receiving: ContinuedReceiving(window: UInt64(window), pool: pool)))
+    init(capacity: Int, window: ReceiveWindow, pool: BlockPool) {
+        self.capacity = capacity
+        state = Mutex(State(receiving: ContinuedReceiving(window: window, pool: pool)))
     }
+
+    /// The same, with as many bytes in either direction.
+    package convenience init(window: Int, pool: BlockPool) {
+        self.init(
+            capacity: window, window: ReceiveWindow(of: window, within: WindowAllowance(byteCount: 0)), pool: pool)
+    }
+
+    deinit { state.withLock { $0.receiving.close() } }
 
     // MARK: ByteStream
 
@@ -40,8 +50,9 @@ package final class ContinuedStream: ByteStream {
             }
             let (step, pump) = try state.withLock { state -> (Step, CheckedContinuation<Void, Never>?) in
                 if let block = state.receiving.read() { return (.block(block), state.takeSenderIfDue()) }
+                if state.receiving.isEnded { return (.end, nil) }
                 if let error = state.error { throw error }
-                return (state.receiving.isEnded ? .end : .wait, nil)
+                return (.wait, nil)
             }
             pump?.resume()
             switch step {
@@ -111,40 +122,68 @@ package final class ContinuedStream: ByteStream {
     }
 
     /// Ends both directions before their time.
-    private func fail(_ error: ByteStreamError, _ body: @Sendable (inout State) -> Void = { _ in }) {
+    func fail(_ error: ByteStreamError, _ body: @Sendable (inout State) -> Void = { _ in }) {
         wake { state in
             guard state.error == nil else { return }
             state.error = error
+            state.receiving.close()
             body(&state)
         }
     }
+
+    /// Whether it was ended before its time.
+    var hasFailed: Bool { state.withLock { $0.error != nil } }
+    /// Whether both sides have everything, as far as it is known here.
+    var isOver: Bool { state.withLock { $0.sending.isOver && $0.receiving.isEnded } }
+    /// Whether the peer has been heard, over whatever carrier.
+    var isKnownToPeer: Bool { state.withLock { $0.sending.hasBeenHeard } }
 
     // MARK: Carriers
 
     /// Carries the bytes over a stream until everything has arrived on both sides, or the carrier fails. For one carrier at a
     /// time; the carrier is of no other use afterwards.
     ///
+    /// - Parameter first: what has been read from the carrier already.
     /// - Throws: `ByteStreamError`, after which another carrier may follow unless the peer has aborted the stream;
     ///   `StreamFrameError` when the peer sends nonsense, which ends the stream; `CancellationError`.
-    package func carry(over carrier: any ByteStream) async throws {
+    package func carry(over carrier: any ByteStream, after first: Block? = nil) async throws {
         state.withLock { $0.beginCarrier() }
         do {
-            try await withThrowingTaskGroup(of: Bool.self) { group in
+            try await withThrowingTaskGroup(of: Step.self) { group in
                 defer { group.cancelAll() }
                 group.addTask {
-                    try await self.send(over: carrier)
-                    return true
+                    do {
+                        try await self.send(over: carrier)
+                        return .sent
+                    } catch let error as ByteStreamError where error.isLoss {
+                        return .sendingFailed(error)
+                    }
                 }
                 group.addTask {
-                    try await self.receive(from: carrier)
-                    return true
+                    try await self.receive(from: carrier, after: first)
+                    return .received
                 }
                 group.addTask {
                     try await self.acknowledgeInTime()
-                    return false
+                    return .late
                 }
                 var missingCount = 2
-                while missingCount > 0, try await group.next() == true { missingCount -= 1 }
+                var failure: ByteStreamError?
+                while missingCount > 0, let step = try await group.next() {
+                    switch step {
+                    case .sent, .received: missingCount -= 1
+                    case .sendingFailed(let error):
+                        failure = error
+                        missingCount -= 1
+                        // What has come before is still being read.
+                        group.addTask {
+                            try await Task.sleep(for: Self.drainingLimit)
+                            return .late
+                        }
+                    case .late: missingCount = 0
+                    }
+                }
+                if let failure { throw failure }
             }
         } catch let error as StreamFrameError {
             let code: UInt64 = 4
@@ -152,12 +191,16 @@ package final class ContinuedStream: ByteStream {
             fail(.reset(code: code))
             throw error
         } catch let error as ByteStreamError {
-            switch error {
-            case .reset, .peerNotAuthenticated: fail(error)
-            case .pathLost, .closed: break
-            }
+            if !error.isLoss { fail(error) }
             throw error
         }
+    }
+
+    private enum Step: Sendable {
+        case sent
+        case sendingFailed(ByteStreamError)
+        case received
+        case late
     }
 
     private func send(over carrier: any ByteStream) async throws {
@@ -198,9 +241,11 @@ package final class ContinuedStream: ByteStream {
         return block
     }
 
-    private func receive(from carrier: any ByteStream) async throws {
+    private func receive(from carrier: any ByteStream, after first: Block?) async throws {
         var parser = StreamFrameParser()
-        while let block = try await carrier.read() {
+        var next = first
+        if next == nil { next = try await carrier.read() }
+        while let block = next {
             var rest = block.bytes
             while let event = try parser.next(&rest) {
                 switch event {
@@ -211,6 +256,7 @@ package final class ContinuedStream: ByteStream {
                 case .frame(.end): try takeEnd()
                 }
             }
+            next = try await carrier.read()
         }
         guard state.withLock({ $0.sending.isOver && $0.receiving.isEnded }) else {
             throw ByteStreamError.closed("the peer closed the connection")

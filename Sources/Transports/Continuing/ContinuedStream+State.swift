@@ -20,6 +20,9 @@ extension ContinuedStream {
         var error: ByteStreamError?
         var resetCode: UInt64?
         var hasBeenCarried = false
+        /// Whether the peer has been heard over this carrier. Before, it may not know what the carrier is for, and an abort
+        /// would take that along.
+        private var isHeard = false
         private var waiters = [CheckedContinuation<Void, Never>?](repeating: nil, count: Wish.allCases.count)
 
         init(receiving: ContinuedReceiving) { self.receiving = receiving }
@@ -27,21 +30,32 @@ extension ContinuedStream {
         private var isOver: Bool { sending.isOver && receiving.isEnded && !receiving.hasNews }
 
         /// Whether ``work()`` has something.
-        var hasWork: Bool { resetCode != nil || receiving.isNewsDue || sending.hasNext || isOver }
+        var hasWork: Bool {
+            if resetCode != nil { return isHeard || receiving.isNewsDue }
+            return receiving.isNewsDue || sending.hasNext || isOver
+        }
 
         /// What is to be sent next.
         mutating func work() -> Work? {
-            if let resetCode { return .reset(resetCode) }
+            if let resetCode, isHeard { return .reset(resetCode) }
             if receiving.isNewsDue { return .acknowledgement(receiving.acknowledgement()) }
+            if resetCode != nil { return nil }
             if let piece = sending.next() { return .piece(piece) }
             return isOver ? .over : nil
         }
 
         /// Another carrier begins.
         mutating func beginCarrier() {
+            isHeard = false
             receiving.beginAnew()
             if hasBeenCarried { sending.beginAnew() }
             hasBeenCarried = true
+        }
+
+        /// Takes the peer's word.
+        mutating func take(_ acknowledgement: StreamAcknowledgement) throws(StreamFrameError) {
+            isHeard = true
+            try sending.take(acknowledgement)
         }
 
         // MARK: Who waits

@@ -283,7 +283,7 @@ package final class ContinuedStream: ByteStream {
 
     private func take(_ acknowledgement: StreamAcknowledgement) throws(StreamFrameError) {
         let woken = try state.withLock { [capacity] state throws(StreamFrameError) in
-            try state.sending.take(acknowledgement)
+            try state.take(acknowledgement)
             let hasRoom = state.sending.unacknowledgedByteCount < capacity
             return [
                 state.take(.send), hasRoom ? state.take(.write) : nil,

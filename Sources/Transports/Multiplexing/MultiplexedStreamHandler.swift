@@ -13,8 +13,8 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
 
     /// How large the window of a stream is at first.
     static let windowByteCount = 512 << 10
-    /// What HTTP/2 gives each stream at its beginning.
-    private static let protocolWindowByteCount = 65_535
+    /// By how much that is more than what HTTP/2 gives each stream at its beginning.
+    private static let firstIncrement = windowByteCount - 65_535
 
     /// Whether the request is ours, and what it says.
     enum Side: Sendable {
@@ -121,7 +121,7 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
         if case .requests(let purpose) = side, !isOpen {
             isOpen = true
             write(.headers(.init(headers: purpose.request)), context)
-            write(.windowUpdate(windowSizeIncrement: Self.windowByteCount - Self.protocolWindowByteCount), context)
+            write(.windowUpdate(windowSizeIncrement: Self.firstIncrement), context)
             work(context)
         }
     }
@@ -136,7 +136,7 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
             guard let purpose = MultiplexedPurpose(request: headers) else { return refuse(context) }
             isOpen = true
             write(.headers(.init(headers: MultiplexedPurpose.acceptance)), context)
-            if !isLast { write(.windowUpdate(windowSizeIncrement: Self.windowByteCount - Self.protocolWindowByteCount), context) }
+            if !isLast { write(.windowUpdate(windowSizeIncrement: Self.firstIncrement), context) }
             if !welcome(purpose, stream) { return refuse(context) }
             work(context)
         }

@@ -29,6 +29,7 @@ package final class ContinuedConnection: StreamExchange {
 
     private let side: Side
     private let pool: BlockPool
+    private let frames = FrameBlocks()
     private let allowance: WindowAllowance
     private let carrier: Carrier
     private let accepted = Handover<Accepted>(limit: streamLimit)
@@ -60,7 +61,7 @@ package final class ContinuedConnection: StreamExchange {
     private func makeStream() -> ContinuedStream {
         ContinuedStream(
             capacity: Self.capacity, window: ReceiveWindow(of: Int(StreamFrame.initialWindow), within: allowance),
-            pool: pool)
+            pool: pool, frames: frames)
     }
 
     // MARK: StreamExchange
@@ -147,18 +148,15 @@ package final class ContinuedConnection: StreamExchange {
     private func send(_ listed: [UInt64], to connection: any PeerConnection, _ contentName: String) async {
         do {
             let stream = try await connection.openStream(contentName: contentName)
-            try await stream.write(block(.list(listed.suffix(StreamAttachment.listLimit))))
+            let list = StreamAttachment.list(listed.suffix(StreamAttachment.listLimit)).bytes
+            let block = pool.take()
+            block.storage.copyBytes(from: list)
+            block.count = list.count
+            try await stream.write(block)
             try await stream.finish()
         } catch {
             // The connection is over; the next one has a list too.
         }
-    }
-
-    private func block(_ attachment: StreamAttachment) -> Block {
-        let (block, bytes) = (pool.take(), attachment.bytes)
-        block.storage.copyBytes(from: bytes)
-        block.count = bytes.count
-        return block
     }
 
     // MARK: Streams of ours
@@ -180,7 +178,8 @@ package final class ContinuedConnection: StreamExchange {
         guard let stream = table.withLock({ $0.own[number] }) else { return }
         let isDone = await carry(stream, until: over) {
             let carrier = try await connection.openStream(contentName: contentName)
-            try await carrier.write(block(stream.isKnownToPeer ? .again(number) : .first(number)))
+            let attachment = stream.isKnownToPeer ? StreamAttachment.again(number) : .first(number)
+            try await carrier.write(frames.block(attachment.bytes))
             try await stream.carry(over: carrier)
         }
         if isDone { table.withLock { $0.forget(own: number) } }

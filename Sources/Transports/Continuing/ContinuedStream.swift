@@ -11,13 +11,10 @@ package final class ContinuedStream: ByteStream {
     private static let acknowledgementDelay = Duration.milliseconds(20)
     /// How long what has come over a carrier may take to be read when nothing can be sent over it any more.
     private static let drainingLimit = Duration.seconds(2)
-    /// Up to which size data is copied behind the header of its frame, so that they are sent as one.
-    private static let copiedByteCount = 8 << 10
 
     private let state: Mutex<State>
     private let capacity: Int
-    private let headers = BlockPool(blockByteCount: 64, keep: 16)
-    private let small = BlockPool(blockByteCount: StreamFrame.dataHeaderByteCount + copiedByteCount, keep: 16)
+    private let frames: FrameBlocks
 
     /// Creates a stream that is not carried yet.
     ///
@@ -25,15 +22,18 @@ package final class ContinuedStream: ByteStream {
     ///   - capacity: how many of the bytes that were written are kept until the peer has them.
     ///   - window: how many of those that come are kept until they are read.
     ///   - pool: blocks for what comes in small pieces.
-    init(capacity: Int, window: ReceiveWindow, pool: BlockPool) {
+    ///   - frames: blocks for frames.
+    init(capacity: Int, window: ReceiveWindow, pool: BlockPool, frames: FrameBlocks) {
         self.capacity = capacity
+        self.frames = frames
         state = Mutex(State(receiving: ContinuedReceiving(window: window, pool: pool)))
     }
 
     /// The same, with as many bytes in either direction.
     package convenience init(window: Int, pool: BlockPool) {
         self.init(
-            capacity: window, window: ReceiveWindow(of: window, within: WindowAllowance(byteCount: 0)), pool: pool)
+            capacity: window, window: ReceiveWindow(of: window, within: WindowAllowance(byteCount: 0)), pool: pool,
+            frames: FrameBlocks())
     }
 
     deinit { state.withLock { $0.receiving.close() } }
@@ -208,9 +208,12 @@ package final class ContinuedStream: ByteStream {
             try Task.checkCancellation()
             switch state.withLock({ $0.work() }) {
             case .acknowledgement(let acknowledgement):
-                try await carrier.write(block(.acknowledgement(acknowledgement)))
-            case .piece(.data(let data)): try await send(data, over: carrier)
-            case .piece(.end): try await carrier.write(block(.end))
+                try await carrier.write(frames.block(StreamFrame.acknowledgement(acknowledgement).bytes))
+            case .piece(.data(let data)):
+                let (header, rest) = frames.frame(of: data)
+                try await carrier.write(header)
+                if let rest { try await carrier.write(rest) }
+            case .piece(.end): try await carrier.write(frames.block(StreamFrame.end.bytes))
             case .reset(let code):
                 carrier.reset(code: code)
                 throw ByteStreamError.reset(code: code)
@@ -218,27 +221,6 @@ package final class ContinuedStream: ByteStream {
             case nil: await wait(.send) { !$0.hasWork }
             }
         }
-    }
-
-    private func send(_ data: Block, over carrier: any ByteStream) async throws {
-        let headerByteCount = StreamFrame.dataHeaderByteCount
-        let header = data.count <= Self.copiedByteCount ? small.take() : headers.take()
-        StreamFrame.writeDataHeader(byteCount: data.count, to: header.storage)
-        header.count = headerByteCount
-        guard data.count <= Self.copiedByteCount else {
-            try await carrier.write(header)
-            return try await carrier.write(data)
-        }
-        UnsafeMutableRawBufferPointer(rebasing: header.storage[headerByteCount...]).copyMemory(from: data.bytes)
-        header.count += data.count
-        try await carrier.write(header)
-    }
-
-    private func block(_ frame: StreamFrame) -> Block {
-        let (block, bytes) = (headers.take(), frame.bytes)
-        block.storage.copyBytes(from: bytes)
-        block.count = bytes.count
-        return block
     }
 
     private func receive(from carrier: any ByteStream, after first: Block?) async throws {

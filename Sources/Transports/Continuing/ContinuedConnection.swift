@@ -30,6 +30,7 @@ package final class ContinuedConnection: StreamExchange {
     private let side: Side
     private let pool: BlockPool
     private let frames = FrameBlocks()
+    private let delay = AcknowledgementDelay()
     private let allowance: WindowAllowance
     private let carrier: Carrier
     private let accepted = Handover<Accepted>(limit: streamLimit)
@@ -61,7 +62,7 @@ package final class ContinuedConnection: StreamExchange {
     private func makeStream() -> ContinuedStream {
         ContinuedStream(
             capacity: Self.capacity, window: ReceiveWindow(of: Int(StreamFrame.initialWindow), within: allowance),
-            pool: pool, frames: frames)
+            pool: pool, frames: frames, delay: delay)
     }
 
     // MARK: StreamExchange
@@ -119,6 +120,10 @@ package final class ContinuedConnection: StreamExchange {
         let over = Handover<Void>(limit: 0)
         try await withThrowingTaskGroup(of: ByteStreamError?.self) { group in
             defer { group.cancelAll() }
+            group.addTask {
+                try await self.delay.run()
+                return nil
+            }
             group.addTask {
                 if let listed { await self.send(listed, to: connection, contentName) }
                 await self.attachStreams(unattached, to: connection, contentName, until: over)
@@ -180,7 +185,7 @@ package final class ContinuedConnection: StreamExchange {
             let carrier = try await connection.openStream(contentName: contentName)
             let attachment = stream.isKnownToPeer ? StreamAttachment.again(number) : .first(number)
             try await carrier.write(frames.block(attachment.bytes))
-            try await stream.carry(over: carrier)
+            try await stream.carry(over: carrier, after: nil)
         }
         if isDone { table.withLock { $0.forget(own: number) } }
     }

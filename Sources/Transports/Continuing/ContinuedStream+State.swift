@@ -2,7 +2,7 @@ internal import Jingle
 
 extension ContinuedStream {
     /// What a task can wait for.
-    enum Wish: Int, CaseIterable { case read, write, flush, finish, send, delay }
+    enum Wish: Int, CaseIterable { case read, write, flush, finish, send }
 
     /// What the task that sends has to do.
     enum Work {
@@ -20,6 +20,10 @@ extension ContinuedStream {
         var error: ByteStreamError?
         var resetCode: UInt64?
         var hasBeenCarried = false
+        /// Why nothing can be sent over this carrier any more, if it is lost.
+        var carrierLoss: ByteStreamError?
+        /// Whether it waits for the delay of its acknowledgements.
+        var isDelayed = false
         /// Whether the peer has been heard over this carrier. Before, it may not know what the carrier is for, and an abort
         /// would take that along.
         private var isHeard = false
@@ -47,6 +51,7 @@ extension ContinuedStream {
         /// Another carrier begins.
         mutating func beginCarrier() {
             isHeard = false
+            carrierLoss = nil
             receiving.beginAnew()
             if hasBeenCarried { sending.beginAnew() }
             hasBeenCarried = true
@@ -56,6 +61,13 @@ extension ContinuedStream {
         mutating func take(_ acknowledgement: StreamAcknowledgement) throws(StreamFrameError) {
             isHeard = true
             try sending.take(acknowledgement)
+        }
+
+        /// Whether from now on it has to wait for the delay of its acknowledgements.
+        mutating func delay() -> Bool {
+            guard !isDelayed, receiving.hasNews, !receiving.isNewsDue else { return false }
+            isDelayed = true
+            return true
         }
 
         // MARK: Who waits

@@ -7,14 +7,13 @@ internal import Synchronization
 ///
 /// It is carried while ``carry(over:)`` runs. In between reads wait, and writes when as much as fits is kept.
 package final class ContinuedStream: ByteStream {
-    /// How long what has come may remain unacknowledged.
-    private static let acknowledgementDelay = Duration.milliseconds(20)
     /// How long what has come over a carrier may take to be read when nothing can be sent over it any more.
     private static let drainingLimit = Duration.seconds(2)
 
     private let state: Mutex<State>
     private let capacity: Int
     private let frames: FrameBlocks
+    private let delay: AcknowledgementDelay
 
     /// Creates a stream that is not carried yet.
     ///
@@ -23,9 +22,13 @@ package final class ContinuedStream: ByteStream {
     ///   - window: how many of those that come are kept until they are read.
     ///   - pool: blocks for what comes in small pieces.
     ///   - frames: blocks for frames.
-    init(capacity: Int, window: ReceiveWindow, pool: BlockPool, frames: FrameBlocks) {
+    ///   - delay: of its acknowledgements.
+    init(
+        capacity: Int, window: ReceiveWindow, pool: BlockPool, frames: FrameBlocks, delay: AcknowledgementDelay
+    ) {
         self.capacity = capacity
         self.frames = frames
+        self.delay = delay
         state = Mutex(State(receiving: ContinuedReceiving(window: window, pool: pool)))
     }
 
@@ -33,7 +36,7 @@ package final class ContinuedStream: ByteStream {
     package convenience init(window: Int, pool: BlockPool) {
         self.init(
             capacity: window, window: ReceiveWindow(of: window, within: WindowAllowance(byteCount: 0)), pool: pool,
-            frames: FrameBlocks())
+            frames: FrameBlocks(), delay: AcknowledgementDelay())
     }
 
     deinit { state.withLock { $0.receiving.close() } }
@@ -143,47 +146,28 @@ package final class ContinuedStream: ByteStream {
     /// Carries the bytes over a stream until everything has arrived on both sides, or the carrier fails. For one carrier at a
     /// time; the carrier is of no other use afterwards.
     ///
-    /// - Parameter first: what has been read from the carrier already.
     /// - Throws: `ByteStreamError`, after which another carrier may follow unless the peer has aborted the stream;
     ///   `StreamFrameError` when the peer sends nonsense, which ends the stream; `CancellationError`.
-    package func carry(over carrier: any ByteStream, after first: Block? = nil) async throws {
+    package func carry(over carrier: any ByteStream) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            defer { group.cancelAll() }
+            group.addTask { try await self.delay.run() }
+            group.addTask { try await self.carry(over: carrier, after: nil) }
+            try await group.next()
+        }
+    }
+
+    /// The same, while somebody else runs the delay of its acknowledgements.
+    ///
+    /// - Parameter first: what has been read from the carrier already.
+    func carry(over carrier: any ByteStream, after first: Block?) async throws {
         state.withLock { $0.beginCarrier() }
         do {
-            try await withThrowingTaskGroup(of: Step.self) { group in
+            try await withThrowingTaskGroup(of: Void.self) { group in
                 defer { group.cancelAll() }
-                group.addTask {
-                    do {
-                        try await self.send(over: carrier)
-                        return .sent
-                    } catch let error as ByteStreamError where error.isLoss {
-                        return .sendingFailed(error)
-                    }
-                }
-                group.addTask {
-                    try await self.receive(from: carrier, after: first)
-                    return .received
-                }
-                group.addTask {
-                    try await self.acknowledgeInTime()
-                    return .late
-                }
-                var missingCount = 2
-                var failure: ByteStreamError?
-                while missingCount > 0, let step = try await group.next() {
-                    switch step {
-                    case .sent, .received: missingCount -= 1
-                    case .sendingFailed(let error):
-                        failure = error
-                        missingCount -= 1
-                        // What has come before is still being read.
-                        group.addTask {
-                            try await Task.sleep(for: Self.drainingLimit)
-                            return .late
-                        }
-                    case .late: missingCount = 0
-                    }
-                }
-                if let failure { throw failure }
+                group.addTask { try await self.sendToTheEnd(over: carrier) }
+                try await self.receive(from: carrier, after: first)
+                try await group.next()
             }
         } catch let error as StreamFrameError {
             let code: UInt64 = 4
@@ -191,16 +175,25 @@ package final class ContinuedStream: ByteStream {
             fail(.reset(code: code))
             throw error
         } catch let error as ByteStreamError {
+            let error = state.withLock { $0.carrierLoss } ?? error
             if !error.isLoss { fail(error) }
             throw error
         }
     }
 
-    private enum Step: Sendable {
-        case sent
-        case sendingFailed(ByteStreamError)
-        case received
-        case late
+    /// Sends, and lets whoever receives read what has come already when nothing can be sent any more.
+    private func sendToTheEnd(over carrier: any ByteStream) async throws {
+        do {
+            try await send(over: carrier)
+        } catch let error as ByteStreamError {
+            if error.isLoss {
+                state.withLock { $0.carrierLoss = error }
+                try await Task.sleep(for: Self.drainingLimit)
+            }
+            // Whoever reads is to read no longer.
+            carrier.reset(code: 0)
+            throw error
+        }
     }
 
     private func send(over carrier: any ByteStream) async throws {
@@ -246,12 +239,13 @@ package final class ContinuedStream: ByteStream {
     }
 
     private func take(_ block: Block) throws(StreamFrameError) {
-        let woken = try state.withLock { state throws(StreamFrameError) in
+        let (reader, sender, isDelayed) = try state.withLock { state throws(StreamFrameError) in
             try state.receiving.take(block, isWaitedFor: state.isWaiting(for: .read))
-            return (state.take(.read), state.takeSenderIfDue() ?? state.take(.delay))
+            return (state.take(.read), state.takeSenderIfDue(), state.delay())
         }
-        woken.0?.resume()
-        woken.1?.resume()
+        reader?.resume()
+        sender?.resume()
+        if isDelayed { delay.add(self) }
     }
 
     private func takeEnd() throws(StreamFrameError) {
@@ -277,15 +271,12 @@ package final class ContinuedStream: ByteStream {
     }
 
     /// Tells the peer what it has not been told for a while.
-    private func acknowledgeInTime() async throws {
-        while true {
-            await wait(.delay) { !$0.receiving.hasNews || $0.receiving.isNewsDue }
-            try await Task.sleep(for: Self.acknowledgementDelay)
-            state.withLock { state in
-                state.receiving.noteDelay()
-                return state.takeSenderIfDue()
-            }?.resume()
-        }
+    func acknowledge() {
+        state.withLock { state in
+            state.isDelayed = false
+            state.receiving.noteDelay()
+            return state.takeSenderIfDue()
+        }?.resume()
     }
 
     // MARK: Waiting

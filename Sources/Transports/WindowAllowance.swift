@@ -30,7 +30,7 @@ package final class WindowAllowance: Sendable {
     var roundTrip: Duration? { state.withLock { $0.roundTrip } ?? measurement() }
 
     /// A reader that empties its window sooner may be held back by it.
-    var interval: Duration { max(2 * (roundTrip ?? .zero), leastInterval) }
+    var interval: Duration { max((roundTrip ?? .zero) * 2, leastInterval) }
 
     /// A round trip was measured.
     func note(roundTrip: Duration) {

@@ -20,13 +20,19 @@ package final class HeldPort: Sendable {
     /// - Parameter port: 0 for one that the system chooses.
     /// - Throws: ``Unavailable``, also when it is in use over only one of the two protocols.
     package init(_ port: UInt16 = 0) throws {
-        let (stream, number) = try Self.bound(SOCK_STREAM, to: port)
-        do {
-            descriptors = [stream, try Self.bound(SOCK_DGRAM, to: number).descriptor]
+        // What the system chooses for one protocol may be in use over the other.
+        var attemptsLeft = port == 0 ? 100 : 1
+        while true {
+            attemptsLeft -= 1
+            let (stream, number) = try Self.bound(SOCK_STREAM, to: port)
+            guard let datagrams = try? Self.bound(SOCK_DGRAM, to: number).descriptor else {
+                close(stream)
+                guard attemptsLeft > 0 else { throw Unavailable(port: port, code: EADDRINUSE) }
+                continue
+            }
             self.port = number
-        } catch {
-            close(stream)
-            throw error
+            descriptors = [stream, datagrams]
+            return
         }
     }
 

@@ -123,17 +123,17 @@ struct LogInTests {
         try await bob.becomeAvailable()
 
         // What the client answers by itself.
-        try await alice.request(.get, to: bob.address, payload: Ping.request, timeout: .seconds(60))
+        try await alice.request(.get, to: bob.address, payload: Ping.request, timeout: .seconds(300))
         let info = try await alice.discover(bob.address)
         #expect(info.has("urn:example:feature") && info.has(Ping.namespace))
         let unknown = XMLElement("query", namespace: "urn:example:unknown")
         await #expect(throws: StanzaError(.serviceUnavailable, kind: .cancel)) {
-            try await alice.request(.get, to: bob.address, payload: unknown, timeout: .seconds(60))
+            try await alice.request(.get, to: bob.address, payload: unknown, timeout: .seconds(300))
         }
 
         // What somebody serves.
         let echo = XMLElement("echo", namespace: namespace, text: "Grüße & <more>")
-        async let answer = alice.request(.set, to: bob.address, payload: echo, timeout: .seconds(60))
+        async let answer = alice.request(.set, to: bob.address, payload: echo, timeout: .seconds(300))
         var iterator = requests.makeAsyncIterator()
         let request = try #require(await iterator.next())
         #expect(request.from == alice.address)
@@ -152,11 +152,11 @@ struct LogInTests {
 
         // Capabilities make the second question unnecessary, even when nobody is there to answer it.
         try await bob.sendDirectedPresence(to: alice.address)
-        try await alice.request(.get, to: bob.address, payload: Ping.request, timeout: .seconds(60))
+        try await alice.request(.get, to: bob.address, payload: Ping.request, timeout: .seconds(300))
         #expect(try await alice.discover(bob.address) == alice.discover(bob.address))
         await bob.close()
         await #expect(throws: (any Error).self) {
-            try await alice.request(.get, to: bob.address, payload: Ping.request, timeout: .seconds(60))
+            try await alice.request(.get, to: bob.address, payload: Ping.request, timeout: .seconds(300))
         }
         #expect(await iterator.next()?.request == echo)
         #expect(await iterator.next() == nil)
@@ -215,7 +215,7 @@ struct LogInTests {
         let client = try await logIn("alice@modern.test", limits: limits)
         // The next question comes only after an answer.
         while client.state.withLock(\.lastNumber) < 3 { try await Task.sleep(for: .milliseconds(5)) }
-        try await client.request(.get, to: nil, payload: Ping.request, timeout: .seconds(60))
+        try await client.request(.get, to: nil, payload: Ping.request, timeout: .seconds(300))
         await client.close()
     }
 

@@ -279,7 +279,7 @@ private struct TCPPair {
     let serverTransport: DirectTCPTransport
 
     static func transport(
-        _ certificate: DeviceCertificate, handshakeLimit: Duration = .seconds(60)
+        _ certificate: DeviceCertificate, handshakeLimit: Duration = .seconds(600)
     ) -> DirectTCPTransport {
         DirectTCPTransport(
             certificate: certificate, addresses: [ICEAddress(ip: "127.0.0.1", port: 0)].compactMap(\.self),

@@ -40,12 +40,12 @@ struct SOCKS5Pair: Sendable {
     /// Nothing is late on a busy machine.
     static let generous = {
         var limits = SOCKS5Transport.Limits()
-        limits.patience = .seconds(60)
-        limits.total = .seconds(120)
-        limits.activation = .seconds(60)
-        limits.handshake = .seconds(60)
-        limits.opening = .seconds(60)
-        limits.sockets = .init(dial: .seconds(60), answer: .seconds(60), admission: .seconds(60))
+        limits.patience = .seconds(600)
+        limits.total = .seconds(1200)
+        limits.activation = .seconds(600)
+        limits.handshake = .seconds(600)
+        limits.opening = .seconds(600)
+        limits.sockets = .init(dial: .seconds(600), answer: .seconds(600), admission: .seconds(600))
         return limits
     }()
 

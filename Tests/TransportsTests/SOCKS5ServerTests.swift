@@ -13,7 +13,7 @@ import Testing
     private static let request = [5, 1, 0, 3, 40] + Array(destination.utf8) + [0, 0]
 
     private func open(
-        _ limits: SOCKS5Sockets.Limits = .init(dial: .seconds(60), admission: .seconds(60))
+        _ limits: SOCKS5Sockets.Limits = SOCKS5Pair.generous.sockets
     ) async throws -> (SOCKS5Sockets, UInt16) {
         let sockets = SOCKS5Sockets(ownAddresses: [], allowsLoopback: true, limits: limits)
         return (sockets, try #require(await sockets.listen(destination: Self.destination)))
@@ -84,7 +84,7 @@ import Testing
     }
 
     @Test func silentStrangerIsClosed() async throws {
-        let (sockets, port) = try await open(.init(dial: .seconds(60), admission: .milliseconds(50)))
+        let (sockets, port) = try await open(.init(dial: .seconds(600), admission: .milliseconds(50)))
         // One that says nothing, and one that says everything, slowly
         let (silent, slow) = (try RawClient(port: port), try RawClient(port: port))
         slow.send([5, 1])

@@ -131,11 +131,11 @@ struct OutgoingFile: Sendable {
         if range.offset > 0 { report(.resumed(atByte: Int64(range.offset))) }
         record.connect(session.id, negotiation.peerFingerprint, connection.path, from: range.offset)
         record.begin(at: .now)
-        let (digest, breach) = try await copy(range, over: connection)
+        let digest = try await copy(range, over: connection)
         // What another client does before it confirms the file, if anything, is not known.
         let delivered = ContinuousClock.now
         report(.verifying)
-        try await waitForConfirmation(over: connection, after: breach)
+        try await confirm(digest, over: connection)
         let isConfirmedBySleigh = connection.path.isEndToEndEncrypted
         let summary = record.summary(
             name: source.name, peer: session.peer, byteCount: source.byteCount,
@@ -147,17 +147,15 @@ struct OutgoingFile: Sendable {
         return summary
     }
 
-    /// Sends the range and then tells the whole file's digest, and returns it once the peer's carrier has everything; or with
-    /// an error, if the peer has closed the connection before we could know that it has.
+    /// Sends the range and returns the whole file's digest, once the peer's carrier has everything.
     private func copy(
         _ range: FileDescription.Range, over connection: any PeerConnection
-    ) async throws -> (digest: [UInt8], breach: ByteStreamError?) {
+    ) async throws -> [UInt8] {
         let reading = try source.read(from: range.offset, byteCount: range.length, blocks: service.blocks)
         defer { reading.cancel() }
         let stream = try await connection.openStream(contentName: content.name)
-        let isSleigh = connection.path.isEndToEndEncrypted
         position.begin(at: Int64(range.offset))
-        let breach = try await withThrowingTaskGroup(of: ByteStreamError?.self) { group in
+        try await withThrowingTaskGroup(of: Void.self) { group in
             defer { group.cancelAll() }
             group.addTask {
                 while let block = try await reading.next() {
@@ -165,11 +163,11 @@ struct OutgoingFile: Sendable {
                     position.noteWritten(Int64(block.count))
                 }
                 position.finish()
-                // A sleigh may have it before the last byte arrives, so that it need not wait for it then.
-                async let told: Void = isSleigh ? tell(reading.digest()) : ()
-                let breach = try await finish(stream, isSleigh: isSleigh)
-                try await told
-                return breach
+                do {
+                    try await stream.finish()
+                } catch  where error is ByteStreamError && !connection.path.isEndToEndEncrypted {
+                    // Whoever has as many bytes as were announced may close first; whether it has them, the session tells.
+                }
             }
             // On a slow path what is written and not acknowledged may be much of the file.
             group.addTask {
@@ -181,53 +179,29 @@ struct OutgoingFile: Sendable {
                     report(.progress(byteCount: position.byteCount, connection.path))
                 }
             }
-            return try await group.next() ?? nil
+            try await group.next()
         }
-        if breach == nil {
-            position.advance(to: position.writtenByteCount)
-            report(.progress(byteCount: position.byteCount, connection.path))
-        }
-        let digest = try await reading.digest()
-        if !isSleigh { await tell(digest) }
-        return (digest, breach)
+        position.advance(to: position.writtenByteCount)
+        report(.progress(byteCount: position.byteCount, connection.path))
+        return try await reading.digest()
     }
 
-    /// Ends the stream, and returns when the peer's carrier has everything. Whoever has all the bytes may close first; whether
-    /// it has them, the session tells.
-    private func finish(_ stream: any ByteStream, isSleigh: Bool) async throws -> ByteStreamError? {
-        do {
-            try await stream.finish()
-            return nil
-        } catch let error as ByteStreamError {
-            guard isSleigh else { return nil }
-            guard case .closed = error else { throw error }
-            return error
-        }
-    }
-
-    /// Tells the digest (§ 8.1).
-    private func tell(_ digest: [UInt8]) async {
+    /// Tells the digest (§ 8.1) and waits for the receiver to have verified and stored the file, however long its disk
+    /// takes, for as long as it is there.
+    private func confirm(_ digest: [UInt8], over connection: any PeerConnection) async throws {
         var file = FileDescription()
         if let hash = Hash(.sha256, value: digest) {
             if peer.isLibervia { file.extensions = [hash.liberviaElement] } else { file.hashes = [hash] }
         }
         // It fails when the session is over, of which `follow` tells the reason.
         try? await session.sendInfo(.checksum(SessionInfo.ContentReference(content), file))
-    }
-
-    /// Waits for the receiver to have verified and stored the file, however long its disk takes, for as long as it is there.
-    ///
-    /// - Parameter breach: what is to be thrown if it turns out not to have the file, as it has closed the connection.
-    private func waitForConfirmation(
-        over connection: any PeerConnection, after breach: ByteStreamError?
-    ) async throws {
         try await withThrowingTaskGroup(of: Bool.self) { group in
             defer { group.cancelAll() }
             group.addTask { await confirmed.stream.first { true } != nil }
             group.addTask {
                 try await connection.waitUntilClosed()
                 // The receiver closes the connection when it is done; its word may still be on the way.
-                try await Task.sleep(for: breach == nil ? Self.confirmationTimeout : TransferPosition.reasonTimeout)
+                try await Task.sleep(for: Self.confirmationTimeout)
                 return false
             }
             if !connection.path.isEndToEndEncrypted {
@@ -246,7 +220,6 @@ struct OutgoingFile: Sendable {
             }
             if try await group.next() == true { return }
             try Task.checkCancellation()
-            if let breach { throw breach }
             throw TransferError.interrupted(byteCount: position.byteCount, Self.unconfirmed)
         }
     }

@@ -247,9 +247,12 @@ import Testing
     private func dropEverything(_ channels: [any Channel]) async throws {
         var descriptors: [CInt] = []
         for channel in channels {
-            descriptors += try await channel.eventLoop.submit {
-                try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
-            }.get().map { [$0] } ?? []
+            descriptors +=
+                try await channel.eventLoop.submit {
+                    try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {
+                        $0
+                    }
+                }.get().map { [$0] } ?? []
         }
         // At once: whoever hears nothing any more must not say so to the other.
         for descriptor in descriptors {

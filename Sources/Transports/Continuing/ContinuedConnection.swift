@@ -15,7 +15,7 @@ package final class ContinuedConnection: StreamExchange {
         case responder = 2
     }
 
-    /// How many streams of the peer are known at a time.
+    /// How many streams of either peer are known at a time; no more than a list may have.
     private static let streamLimit = 512
     /// How much of what was written to a stream is kept until the peer has it.
     private static let capacity = 16 << 20
@@ -73,6 +73,7 @@ package final class ContinuedConnection: StreamExchange {
         let stream = makeStream()
         try table.withLock { table throws(ByteStreamError) in
             if let end = table.end { throw end }
+            guard table.own.count < Self.streamLimit else { throw .closed("too many streams are open") }
             table.open(stream, number: side.rawValue + 2 * table.openedCount)
         }
         return stream
@@ -126,8 +127,13 @@ package final class ContinuedConnection: StreamExchange {
                 try await self.delay.run()
                 return nil
             }
+            if let listed {
+                group.addTask {
+                    await self.send(listed, to: connection, contentName)
+                    return nil
+                }
+            }
             group.addTask {
-                if let listed { await self.send(listed, to: connection, contentName) }
                 await self.attachStreams(unattached, to: connection, contentName, until: over)
                 return nil
             }
@@ -145,7 +151,7 @@ package final class ContinuedConnection: StreamExchange {
                 }
                 return nil
             }
-            var missingCount = 2
+            var missingCount = listed == nil ? 2 : 3
             while missingCount > 0, case nil? = try await group.next() { missingCount -= 1 }
         }
         try await over.next()
@@ -155,7 +161,7 @@ package final class ContinuedConnection: StreamExchange {
     private func send(_ listed: [UInt64], to connection: any PeerConnection, _ contentName: String) async {
         do {
             let stream = try await connection.openStream(contentName: contentName)
-            let list = StreamAttachment.list(listed.suffix(StreamAttachment.listLimit)).bytes
+            let list = StreamAttachment.list(listed).bytes
             let block = pool.take()
             block.storage.copyBytes(from: list)
             block.count = list.count
@@ -232,7 +238,7 @@ package final class ContinuedConnection: StreamExchange {
 
     private func welcome(_ carrier: any ByteStream, _ contentName: String, until over: Handover<Void>) async {
         do {
-            let (attachment, rest) = try await Self.attachment(of: carrier)
+            let (attachment, leftover) = try await Self.attachment(of: carrier)
             switch attachment {
             case .list(let numbers):
                 for stream in table.withLock({ $0.forgetStreams(notIn: Set(numbers)) }) {
@@ -247,7 +253,7 @@ package final class ContinuedConnection: StreamExchange {
                     return carrier.reset(code: Self.unknownCode)
                 }
                 let isDone = await carry(stream, until: over) {
-                    try await stream.carry(over: carrier, after: rest)
+                    try await stream.carry(over: carrier, after: leftover)
                 }
                 table.withLock { $0.release(number, isOver: isDone) }
             }
@@ -272,12 +278,14 @@ package final class ContinuedConnection: StreamExchange {
     }
 
     /// Reads what comes first on a stream, and what else has come with it.
-    private static func attachment(of carrier: any ByteStream) async throws -> (StreamAttachment, rest: Block?) {
+    private static func attachment(of carrier: any ByteStream) async throws -> (StreamAttachment, Leftover?) {
         var parser = StreamAttachmentParser()
         while let block = try await carrier.read() {
             var rest = block.bytes
             guard let attachment = try parser.next(&rest) else { continue }
-            return (attachment, rest.isEmpty ? nil : block.part(block.count - rest.count..<block.count))
+            return (
+                attachment, rest.isEmpty ? nil : Leftover(block.part(block.count - rest.count..<block.count))
+            )
         }
         throw ByteStreamError.closed("the peer closed the stream")
     }

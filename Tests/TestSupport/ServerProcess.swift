@@ -57,7 +57,7 @@ package final class ServerProcess: Sendable {
         self.ports = ports
         // What an earlier attempt has written is no news.
         try? FileManager.default.removeItem(at: plan.log)
-        // Both may add to it, as whoever is started logs to it by its name.
+        // Appended to, since the server may log to the file by its name too.
         let descriptor = open(plan.log.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw NotServing(description: "\(plan.log.path) cannot be written to") }
         let output = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)

@@ -219,7 +219,16 @@ public actor JingleHost {
     }
 
     private nonisolated func deliver(_ stanza: JingleStanza, to peer: JID) async {
-        // There is nobody left to tell of a failure.
-        _ = try? await channel.request(.set, to: peer, payload: stanza.element, timeout: Self.terminateTimeout)
+        await withTaskGroup { group in
+            // There is nobody left to tell of a failure.
+            group.addTask {
+                _ = try? await self.channel.request(
+                    .set, to: peer, payload: stanza.element, timeout: Self.terminateTimeout)
+            }
+            // A stream that has no connection now holds requests back until it has one.
+            group.addTask { try? await Task.sleep(for: Self.terminateTimeout) }
+            await group.next()
+            group.cancelAll()
+        }
     }
 }

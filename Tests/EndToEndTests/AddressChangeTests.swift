@@ -1,0 +1,69 @@
+import Foundation
+import Testing
+
+extension EndToEnd {
+    /// A host that gets another address: both the path of a transfer and the stream to the server are gone.
+    @Suite("Another address")
+    struct AddressChanges {
+        /// A file and both directions of a pipe go on, each on its own, and nobody has to do anything.
+        @Test func transfersGoOn() async throws {
+            try await World.with(.veth, server: ["--module", "smacks"]) { world in
+                let file = try world.makeFile(byteCount: 3 << 20)
+                let streams = [
+                    try world.makeFile(named: "there", byteCount: 3_000_001),
+                    try world.makeFile(named: "back", byteCount: 2_000_003),
+                ]
+                let got = ["there.got", "back.got"].map { world.folder.appending(path: $0) }
+                // Slow enough to have a middle.
+                let arguments = ["-v", "--limit", "1M"]
+                let receiver = try await world.receiver(["-v", "--yes", "--once"])
+                let listener = try await world.pipeListener(
+                    arguments, script: "exec \"$@\" <\(streams[1].path) >\(got[0].path)", as: "carol")
+                let sender = try world.sender(of: [file], arguments)
+                let opener = try world.pipe(
+                    arguments + ["--path", "udp"], script: "exec \"$@\" <\(streams[0].path) >\(got[1].path)",
+                    to: "carol@sleigh.test")
+                try await world.waitForPart(of: file, from: sender, byteCount: 300_000)
+                for file in got { try await world.waitForBytes(300_000, in: file) }
+                try await world.readdress(.a, to: "10.0.3.3/24")
+
+                let sent = try await sender.exit(within: .seconds(120))
+                try #require(sent.status == 0, "\(sent.messages) \(receiver.messages)")
+                let received = try await receiver.exit()
+                let opened = try await opener.exit(within: .seconds(120))
+                let listened = try await listener.exit()
+                for exit in [received, opened, listened] { #expect(exit.status == 0, "\(exit.messages)") }
+                world.expectReceived(file)
+                #expect(try sent.completed.first?.transferredByteCount == 3 << 20)
+                for (file, got) in zip(streams, got) {
+                    #expect(FileManager.default.contentsEqual(atPath: file.path, andPath: got.path), "\(got.path)")
+                }
+                for exit in [sent, received, opened, listened] {
+                    #expect(exit.messages.contains("Looking for another"), "\(exit.messages)")
+                }
+                for exit in [sent, opened] {
+                    #expect(exit.messages.contains("stream lost"), "\(exit.messages)")
+                    #expect(exit.messages.contains("stream resumed"), "\(exit.messages)")
+                }
+                for exit in [received, listened] { #expect(!exit.messages.contains("stream lost"), "\(exit.messages)") }
+            }
+        }
+
+        /// Nothing but the stream carries the bytes, and they go on with it.
+        @Test func inBandGoesOn() async throws {
+            try await World.with(.veth, server: ["--module", "smacks"]) { world in
+                let file = try world.makeFile(byteCount: 2 << 20)
+                let receiver = try await world.receiver(["-v", "--yes", "--once"])
+                let sender = try world.sender(of: [file], ["-v", "--limit", "500k", "--path", "in-band"])
+                try await world.waitForPart(of: file, from: sender, byteCount: 300_000)
+                try await world.readdress(.a, to: "10.0.3.3/24")
+                let sent = try await sender.exit(within: .seconds(60))
+                try #require(sent.status == 0, "\(sent.messages) \(receiver.messages)")
+                #expect(try await receiver.exit().status == 0)
+                world.expectReceived(file)
+                #expect(sent.messages.contains("stream resumed"), "\(sent.messages)")
+                #expect(!sent.messages.contains("Looking for another"), "\(sent.messages)")
+            }
+        }
+    }
+}

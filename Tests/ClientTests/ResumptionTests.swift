@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import Synchronization
 import Testing
 import XML
 import XMPP
@@ -140,26 +141,30 @@ struct ResumptionTests {
         await pair.close()
     }
 
+    /// As after another log-in with the same resource.
     @Test func aStreamTheServerHasForgottenIsOver() async throws {
-        let pair = try await pair(at: "forgetful.test")
+        let pair = try await pair()
         let messages = pair.alice.messages(withChildIn: Self.namespace)
         try await pair.interrupt()
-        async let answer = pair.alice.request(.get, to: nil, payload: Ping.request, timeout: .seconds(30))
-        let log = { prosody.log }
-        try await waitUntil { log().contains("Destroying session for hibernating too long") }
+        let request = Task {
+            try await pair.alice.request(.get, to: nil, payload: Ping.request, timeout: .seconds(30))
+        }
+        await (try logIn("alice@resumable.test", over: prosody.port, .init())).close()
         pair.relay.reopen()
         #expect(try await pair.alice.closed == .notResumed(.itemNotFound))
-        await #expect(throws: StanzaChannelError.self) { try await answer }
+        await #expect(throws: StanzaChannelError.self) { try await request.value }
         await #expect(throws: StanzaChannelError.self) { try await pair.alice.becomeAvailable() }
         #expect(await Self.texts(1, of: messages) == [])
         #expect(ClientError.notResumed(.itemNotFound).isTransient)
         await pair.close()
     }
 
-    @Test func itIsNotTriedForEver() async throws {
+    /// No longer than we like, and no longer than the server does, which is a second.
+    @Test(arguments: [("resumable.test", Duration.milliseconds(100)), ("forgetful.test", .seconds(3600))])
+    func itIsNotTriedForEver(domain: String, limit: Duration) async throws {
         var limits = StreamConnection.Limits()
-        limits.resuming = .milliseconds(100)
-        let pair = try await pair(limits: limits)
+        limits.resuming = limit
+        let pair = try await pair(at: domain, limits: limits)
         pair.relay.cut(isOpen: false)
         guard case .closed = try await pair.alice.closed else { return #expect(Bool(false), "not the first reason") }
         await pair.close()

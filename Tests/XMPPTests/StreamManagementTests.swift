@@ -12,12 +12,35 @@ struct StreamManagementTests {
 
     static func element(_ text: String) throws -> XMLElement { try XMLElement(parsing: text) }
 
+    /// One stream, as an object since an expectation may not change a value.
+    @dynamicMemberLookup
+    final class Stream {
+        var management: StreamManagement
+
+        init(isOffered: Bool) { management = StreamManagement(isOffered: isOffered) }
+
+        subscript<Value>(dynamicMember path: WritableKeyPath<StreamManagement, Value>) -> Value {
+            get { management[keyPath: path] }
+            set { management[keyPath: path] = newValue }
+        }
+        subscript<Value>(dynamicMember path: KeyPath<StreamManagement, Value>) -> Value { management[keyPath: path] }
+
+        func enqueue(_ stanza: String) -> Bool { management.enqueue(stanza) }
+        func output() -> String? { management.nextOutput(at: now) }
+        func ask() { management.ask(at: now) }
+        func stanzaReceived() { management.stanzaReceived() }
+        func received(_ element: XMLElement) throws { try management.received(element) }
+        func connectionLost() { management.connectionLost() }
+        func resumed(handledCount: UInt32) throws { try management.resumed(handledCount: handledCount) }
+        func close() { management.close() }
+    }
+
     /// A stream that counts and can be resumed.
-    static func started(_ attributes: String = "resume='true' id='x'") throws -> StreamManagement {
-        var management = StreamManagement(isOffered: true)
-        #expect(management.nextOutput(at: now) == enable)
-        try management.received(element("<enabled \(sm) \(attributes)/>"))
-        return management
+    static func started(_ attributes: String = "resume='true' id='x'") throws -> Stream {
+        let stream = Stream(isOffered: true)
+        #expect(stream.output() == enable)
+        try stream.received(element("<enabled \(sm) \(attributes)/>"))
+        return stream
     }
 
     static func acknowledgement(_ count: UInt32) throws -> XMLElement { try element("<a \(sm) h='\(count)'/>") }
@@ -25,141 +48,141 @@ struct StreamManagementTests {
     // MARK: Transcripts
 
     @Test func stanzasAreKeptUntilTheyAreAcknowledged() throws {
-        var management = try Self.started()
-        for name in ["<a/>", "<b/>"] { #expect(management.enqueue(name)) }
+        let stream = try Self.started()
+        for name in ["<a/>", "<b/>"] { #expect(stream.enqueue(name)) }
         // One request for both; none is added while it is not answered.
-        #expect(management.nextOutput(at: Self.now) == "<a/><b/>\(Self.ask)")
-        #expect(management.askedAt == Self.now)
-        #expect(management.enqueue("<c/>"))
-        #expect(management.nextOutput(at: Self.now) == "<c/>")
-        try management.received(Self.acknowledgement(2))
-        #expect(management.keptCount == 1 && management.askedAt == nil)
-        #expect(management.nextOutput(at: Self.now) == Self.ask)
-        try management.received(Self.acknowledgement(3))
-        #expect(management.keptCount == 0)
-        #expect(management.nextOutput(at: Self.now) == nil)
+        #expect(stream.output() == "<a/><b/>\(Self.ask)")
+        #expect(stream.askedAt == Self.now)
+        #expect(stream.enqueue("<c/>"))
+        #expect(stream.output() == "<c/>")
+        try stream.received(Self.acknowledgement(2))
+        #expect(stream.keptCount == 1 && stream.askedAt == nil)
+        #expect(stream.output() == Self.ask)
+        try stream.received(Self.acknowledgement(3))
+        #expect(stream.keptCount == 0)
+        #expect(stream.output() == nil)
         // Asked after a silence.
-        management.ask(at: Self.now)
-        #expect(management.nextOutput(at: Self.now) == Self.ask)
-        try management.received(Self.acknowledgement(3))
-        #expect(management.nextOutput(at: Self.now) == nil)
+        stream.ask()
+        #expect(stream.output() == Self.ask)
+        try stream.received(Self.acknowledgement(3))
+        #expect(stream.output() == nil)
     }
 
     @Test func whatComesIsCountedAndAcknowledged() throws {
-        var management = StreamManagement(isOffered: true)
-        _ = management.nextOutput(at: Self.now)
+        let stream = Stream(isOffered: true)
+        _ = stream.output()
         // Before the server has agreed nothing counts.
-        management.stanzaReceived()
-        try management.received(Self.element("<enabled \(Self.sm)/>"))
-        #expect(management.isOn && management.session == nil && management.resumption == nil)
-        for _ in 0..<3 { management.stanzaReceived() }
-        try management.received(Self.element(Self.ask))
-        #expect(management.nextOutput(at: Self.now) == "<a \(Self.sm) h='3'/>")
-        #expect(management.nextOutput(at: Self.now) == nil)
+        stream.stanzaReceived()
+        try stream.received(Self.element("<enabled \(Self.sm)/>"))
+        #expect(stream.isOn && stream.session == nil && stream.resumption == nil)
+        for _ in 0..<3 { stream.stanzaReceived() }
+        try stream.received(Self.element(Self.ask))
+        #expect(stream.output() == "<a \(Self.sm) h='3'/>")
+        #expect(stream.output() == nil)
     }
 
     @Test func anotherConnectionBeginsWithWhatWasNotReceived() throws {
-        var management = try Self.started()
-        for name in ["<a/>", "<b/>", "<c/>"] { #expect(management.enqueue(name)) }
-        _ = management.nextOutput(at: Self.now)
-        for _ in 0..<2 { management.stanzaReceived() }
-        try management.received(Self.acknowledgement(1))
-        management.connectionLost()
-        #expect(management.askedAt == nil)
-        #expect(management.enqueue("<d/>"))
-        let resumption = try #require(management.resumption)
+        let stream = try Self.started()
+        for name in ["<a/>", "<b/>", "<c/>"] { #expect(stream.enqueue(name)) }
+        _ = stream.output()
+        for _ in 0..<2 { stream.stanzaReceived() }
+        try stream.received(Self.acknowledgement(1))
+        stream.connectionLost()
+        #expect(stream.askedAt == nil)
+        #expect(stream.enqueue("<d/>"))
+        let resumption = try #require(stream.resumption)
         #expect(resumption.element.serialized() == "<resume \(Self.sm) h='2' previd='x'/>")
-        try management.resumed(handledCount: 2)
-        #expect(management.nextOutput(at: Self.now) == "<c/><d/>\(Self.ask)")
+        try stream.resumed(handledCount: 2)
+        #expect(stream.output() == "<c/><d/>\(Self.ask)")
         // Counted on, over both connections.
-        try management.received(Self.acknowledgement(4))
-        management.stanzaReceived()
-        #expect(management.keptCount == 0 && management.resumption?.handledCount == 3)
+        try stream.received(Self.acknowledgement(4))
+        stream.stanzaReceived()
+        #expect(stream.keptCount == 0 && stream.resumption?.handledCount == 3)
         #expect(throws: StreamManagementViolation.handledCountTooHigh(5, sent: 4)) {
-            try management.received(Self.acknowledgement(5))
+            try stream.received(Self.acknowledgement(5))
         }
     }
 
     @Test func theCountersWrapAround() throws {
-        var management = try Self.started()
-        for _ in 0..<3 { #expect(management.enqueue("<a/>")) }
-        _ = management.nextOutput(at: Self.now)
-        try management.received(Self.acknowledgement(3))
-        management.acknowledgedCount = .max - 1
-        management.handledCount = .max
-        for _ in 0..<4 { #expect(management.enqueue("<b/>")) }
-        _ = management.nextOutput(at: Self.now)
-        try management.received(Self.acknowledgement(1))
-        #expect(management.keptCount == 1)
-        management.stanzaReceived()
-        #expect(management.resumption?.handledCount == 0)
-        management.connectionLost()
-        try management.resumed(handledCount: 2)
-        #expect(management.keptCount == 0)
+        let stream = try Self.started()
+        for _ in 0..<3 { #expect(stream.enqueue("<a/>")) }
+        _ = stream.output()
+        try stream.received(Self.acknowledgement(3))
+        stream.acknowledgedCount = .max - 1
+        stream.handledCount = .max
+        for _ in 0..<4 { #expect(stream.enqueue("<b/>")) }
+        _ = stream.output()
+        try stream.received(Self.acknowledgement(1))
+        #expect(stream.keptCount == 1)
+        stream.stanzaReceived()
+        #expect(stream.resumption?.handledCount == 0)
+        stream.connectionLost()
+        try stream.resumed(handledCount: 2)
+        #expect(stream.keptCount == 0)
     }
 
     @Test func aServerWithoutItGetsAQueue() throws {
-        var management = StreamManagement(isOffered: false)
-        #expect(management.enqueue("<a/>") && management.enqueue("<b/>"))
-        #expect(management.nextOutput(at: Self.now) == "<a/><b/>")
-        #expect(management.keptCount == 0 && management.askedAt == nil && !management.isOn)
-        management.ask(at: Self.now)
-        management.stanzaReceived()
-        #expect(management.nextOutput(at: Self.now) == nil)
-        management.close()
-        #expect(!management.enqueue("<c/>"))
-        #expect(management.nextOutput(at: Self.now) == "</stream:stream>")
-        #expect(management.nextOutput(at: Self.now) == nil)
+        let stream = Stream(isOffered: false)
+        #expect(stream.enqueue("<a/>") && stream.enqueue("<b/>"))
+        #expect(stream.output() == "<a/><b/>")
+        #expect(stream.keptCount == 0 && stream.askedAt == nil && !stream.isOn)
+        stream.ask()
+        stream.stanzaReceived()
+        #expect(stream.output() == nil)
+        stream.close()
+        #expect(!stream.enqueue("<c/>"))
+        #expect(stream.output() == "</stream:stream>")
+        #expect(stream.output() == nil)
     }
 
     @Test func aServerThatRefusesGetsAQueue() throws {
-        var management = StreamManagement(isOffered: true)
-        #expect(management.enqueue("<a/>"))
-        #expect(management.nextOutput(at: Self.now) == "\(Self.enable)<a/>")
-        #expect(management.enqueue("<b/>"))
-        try management.received(Self.element("<failed \(Self.sm)/>"))
-        #expect(management.nextOutput(at: Self.now) == "<b/>")
-        #expect(management.keptCount == 0)
+        let stream = Stream(isOffered: true)
+        #expect(stream.enqueue("<a/>"))
+        #expect(stream.output() == "\(Self.enable)<a/>")
+        #expect(stream.enqueue("<b/>"))
+        try stream.received(Self.element("<failed \(Self.sm)/>"))
+        #expect(stream.output() == "<b/>")
+        #expect(stream.keptCount == 0)
     }
 
     @Test func theEndFollowsWhatWasPutIn() throws {
-        var management = try Self.started()
-        management.stanzaReceived()
-        #expect(management.enqueue("<a/>"))
-        management.close()
-        #expect(!management.enqueue("<b/>"))
+        let stream = try Self.started()
+        stream.stanzaReceived()
+        #expect(stream.enqueue("<a/>"))
+        stream.close()
+        #expect(!stream.enqueue("<b/>"))
         #expect(
-            management.nextOutput(at: Self.now)
+            stream.output()
                 == "<a/>\(Self.ask)<a \(Self.sm) h='1'/></stream:stream>")
-        #expect(management.nextOutput(at: Self.now) == nil)
+        #expect(stream.output() == nil)
     }
 
     // MARK: Limits
 
     @Test func noMoreIsKeptThanTheLimits() throws {
-        var management = try Self.started()
-        for _ in 0..<StreamManagement.stanzaLimit { #expect(management.enqueue("<a/>")) }
-        #expect(management.isFull && !management.enqueue("<a/>"))
-        while management.nextOutput(at: Self.now) != nil {}
+        let stream = try Self.started()
+        for _ in 0..<StreamManagement.stanzaLimit { #expect(stream.enqueue("<a/>")) }
+        #expect(stream.isFull && !stream.enqueue("<a/>"))
+        while stream.output() != nil {}
         // What is written still counts, until it is acknowledged.
-        #expect(!management.enqueue("<a/>"))
-        try management.received(Self.acknowledgement(1))
-        #expect(management.enqueue("<a/>") && !management.enqueue("<a/>"))
+        #expect(!stream.enqueue("<a/>"))
+        try stream.received(Self.acknowledgement(1))
+        #expect(stream.enqueue("<a/>") && !stream.enqueue("<a/>"))
 
-        var other = try Self.started()
+        let other = try Self.started()
         let long = String(repeating: "x", count: StreamManagement.byteLimit + 1)
         #expect(other.enqueue(long) && !other.enqueue("<a/>"))
-        #expect(other.nextOutput(at: Self.now) == long + Self.ask)
+        #expect(other.output() == long + Self.ask)
         try other.received(Self.acknowledgement(1))
         #expect(other.enqueue("<a/>") && !other.enqueue(long))
     }
 
     @Test func muchGoesOutInPieces() throws {
-        var management = StreamManagement(isOffered: false)
+        let stream = Stream(isOffered: false)
         let stanza = String(repeating: "x", count: 40_000)
-        for _ in 0..<3 { #expect(management.enqueue(stanza)) }
-        #expect(management.nextOutput(at: Self.now)?.utf8.count == 80_000)
-        #expect(management.nextOutput(at: Self.now)?.utf8.count == 40_000)
+        for _ in 0..<3 { #expect(stream.enqueue(stanza)) }
+        #expect(stream.output()?.utf8.count == 80_000)
+        #expect(stream.output()?.utf8.count == 40_000)
     }
 
     // MARK: What servers say
@@ -196,24 +219,24 @@ struct StreamManagementTests {
 
     @Test(arguments: violations.indices) func isRefused(index: Int) throws {
         let (text, violation) = Self.violations[index]
-        var management = try Self.started()
-        #expect(management.enqueue("<a/>") && management.enqueue("<b/>"))
-        _ = management.nextOutput(at: Self.now)
-        try management.received(Self.acknowledgement(1))
-        #expect(throws: violation) { try management.received(Self.element(text)) }
-        #expect(management.keptCount == 1)
+        let stream = try Self.started()
+        #expect(stream.enqueue("<a/>") && stream.enqueue("<b/>"))
+        _ = stream.output()
+        try stream.received(Self.acknowledgement(1))
+        #expect(throws: violation) { try stream.received(Self.element(text)) }
+        #expect(stream.keptCount == 1)
     }
 
     @Test func nothingIsSaidBeforeItIsAgreedOn() throws {
         for text in ["<a \(Self.sm) h='0'/>", Self.ask] {
-            var off = StreamManagement(isOffered: false)
+            let off = Stream(isOffered: false)
             #expect(throws: StreamManagementViolation.self) { try off.received(Self.element(text)) }
-            var requested = StreamManagement(isOffered: true)
-            _ = requested.nextOutput(at: Self.now)
+            let requested = Stream(isOffered: true)
+            _ = requested.output()
             #expect(throws: StreamManagementViolation.self) { try requested.received(Self.element(text)) }
         }
-        var management = try Self.started()
-        try management.received(Self.element("<new \(Self.sm)/>"))
+        let stream = try Self.started()
+        try stream.received(Self.element("<new \(Self.sm)/>"))
     }
 
     @Test func aViolationIsTold() {
@@ -232,17 +255,17 @@ struct StreamManagementTests {
         let numbers = ["0", "1", "2", "3", "7", "4294967295", "-1", "x", ""]
         var acceptedCount = 0
         for _ in 0..<300 {
-            var management = StreamManagement(isOffered: true)
+            let stream = Stream(isOffered: true)
             var sentCount = 0
             for _ in 0..<60 {
                 switch Int.random(in: 0..<8, using: &random) {
-                case 0, 1: if management.enqueue("<s\(sentCount)/>") { sentCount += 1 }
-                case 2: _ = management.nextOutput(at: Self.now)
-                case 3: management.stanzaReceived()
+                case 0, 1: if stream.enqueue("<s\(sentCount)/>") { sentCount += 1 }
+                case 2: _ = stream.output()
+                case 3: stream.stanzaReceived()
                 case 4:
-                    management.connectionLost()
-                    if let h = management.resumption.map({ _ in UInt32.random(in: 0...8, using: &random) }) {
-                        acceptedCount += (try? management.resumed(handledCount: h)) == nil ? 0 : 1
+                    stream.connectionLost()
+                    if let h = stream.resumption.map({ _ in UInt32.random(in: 0...8, using: &random) }) {
+                        acceptedCount += (try? stream.resumed(handledCount: h)) == nil ? 0 : 1
                     }
                 default:
                     let name = ["a", "r", "enabled", "failed", "x"].randomElement(using: &random) ?? "a"
@@ -250,16 +273,16 @@ struct StreamManagementTests {
                     for attribute in ["h", "id", "max", "resume", "location"] where Bool.random(using: &random) {
                         element[attribute] = attribute == "resume" ? "true" : numbers.randomElement(using: &random)
                     }
-                    acceptedCount += (try? management.received(element)) == nil ? 0 : 1
+                    acceptedCount += (try? stream.received(element)) == nil ? 0 : 1
                 }
-                #expect(management.keptCount <= sentCount)
+                #expect(stream.keptCount <= sentCount)
             }
-            management.connectionLost()
-            guard management.session != nil else { continue }
-            let keptCount = management.keptCount
-            try management.resumed(handledCount: management.acknowledgedCount)
+            stream.connectionLost()
+            guard stream.session != nil else { continue }
+            let keptCount = stream.keptCount
+            try stream.resumed(handledCount: stream.acknowledgedCount)
             let last = (sentCount - keptCount..<sentCount).map { "<s\($0)/>" }.joined()
-            #expect((management.nextOutput(at: Self.now) ?? "").hasPrefix(last))
+            #expect((stream.output() ?? "").hasPrefix(last))
         }
         #expect(acceptedCount > 300)
     }

@@ -4,9 +4,10 @@ internal import Synchronization
 internal import XMPP
 
 extension XMPPClient {
-    /// The longest pause between two attempts to get another connection, in seconds: hosts change networks in little
-    /// time.
-    private static let longestPause = 8.0
+    /// The longest pause between two attempts to get another connection: hosts change networks in little time.
+    static let longestPauseSeconds = 8.0
+    /// How long a connection has to hold for another one to be tried at once.
+    private static let lastingConnection = Duration.seconds(60)
 
     /// Says that there is something to write.
     func wake() { state.withLock(\.link)?.wake() }
@@ -87,26 +88,39 @@ extension XMPPClient {
     /// Gets another connection for the stream, or ends it.
     private func resume(after reason: ClientError) async {
         let session = state.withLock(\.management.session)
-        // Where the user says nothing, the server does (§ 5).
+        // Where the user says nothing, the server does (§ 5). Of several servers only the former one may have the stream.
         let location = configuration.server == nil ? session?.location : nil
-        let preferred = location.flatMap { ServerEndpoint(location: $0, security: stream.endpoint.security) }
+        let wish = location.flatMap { ServerEndpoint(location: $0, security: stream.endpoint.security) }
+        let preferred = [wish, stream.endpoint].compactMap(\.self)
         let limit = min(session?.maximumSeconds.map { .seconds($0) } ?? limits.resuming, limits.resuming)
         let deadline = ContinuousClock.now + limit
         log.info("stream lost", metadata: ["reason": "\(reason)", "resumable_for": "\(limit)"])
-        var backoff = Backoff(maximumSeconds: Self.longestPause)
-        var random = SystemRandomNumberGenerator()
-        while true {
+        var next = firstAttempt
+        while next < deadline, (try? await Task.sleep(until: next, clock: .continuous)) != nil {
             do throws(ClientError) {
                 _ = try await Self.open(
                     .resumption(of: self), preferring: preferred, configuration, limits: limits, log: log)
                 return
             } catch {
                 guard error.permitsResumption else { return ended(error) }
-                let next = ContinuousClock.now + backoff.next(using: &random)
-                guard next < deadline, (try? await Task.sleep(until: next, clock: .continuous)) != nil else {
-                    return ended(reason)
-                }
+                next = nextAttempt
             }
         }
+        ended(reason)
+    }
+
+    /// At once, unless the last connection did not last: a server that cuts each must not be asked at once for ever.
+    private var firstAttempt: ContinuousClock.Instant {
+        let isSettled = state.withLock { state in
+            let isSettled = state.resumed.map { .now - $0 > Self.lastingConnection } ?? true
+            if isSettled { state.backoff.reset() }
+            return isSettled
+        }
+        return isSettled ? .now : nextAttempt
+    }
+
+    private var nextAttempt: ContinuousClock.Instant {
+        var random = SystemRandomNumberGenerator()
+        return .now + state.withLock { $0.backoff.next(using: &random) }
     }
 }

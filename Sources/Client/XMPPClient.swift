@@ -39,6 +39,7 @@ public final class XMPPClient: StanzaChannel {
         var resumption: Task<Void, Never>?
         /// When the stream last went on over another connection.
         var resumed: ContinuousClock.Instant?
+        var backoff = Backoff(maximumSeconds: XMPPClient.longestPauseSeconds)
         /// Becomes known when there may be room for more stanzas; there if somebody waits for that.
         var room: OneShot<Void>?
         var router = StanzaRouter()
@@ -76,15 +77,23 @@ public final class XMPPClient: StanzaChannel {
         return try await open(.newStream, configuration, limits: limits, log: log)
     }
 
-    /// Tries the endpoints of the domain in turn.
+    /// Tries one endpoint after the other.
     ///
-    /// - Parameter preferred: one to try before them.
+    /// - Parameter preferred: those to try before the ones that the DNS names, which is asked only then.
     static func open(
-        _ purpose: StreamConnection.Purpose, preferring preferred: ServerEndpoint? = nil,
+        _ purpose: StreamConnection.Purpose, preferring preferred: [ServerEndpoint] = [],
         _ configuration: ClientConfiguration, limits: StreamConnection.Limits, log: Logger
     ) async throws(ClientError) -> XMPPClient {
         var failure: ClientError?
-        for endpoint in (preferred.map { [$0] } ?? []) + (await ServerEndpoint.find(for: configuration, log: log)) {
+        var endpoints = preferred
+        var hasLooked = false
+        while true {
+            if endpoints.isEmpty, !hasLooked {
+                endpoints = await ServerEndpoint.find(for: configuration, log: log).filter { !preferred.contains($0) }
+                hasLooked = true
+            }
+            guard !endpoints.isEmpty else { break }
+            let endpoint = endpoints.removeFirst()
             do throws(ClientError) {
                 return try await StreamConnection.open(
                     endpoint, for: purpose, configuration: configuration, limits: limits, log: log)

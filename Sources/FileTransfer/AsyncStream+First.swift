@@ -1,3 +1,5 @@
+internal import Transports
+
 extension AsyncStream where Element: Sendable {
     /// Waits for the first element; `nil` when the stream ends without one or the time is over.
     ///

@@ -139,30 +139,36 @@ public final class IncomingRequest: Sendable {
         }
     }
 
-    /// Takes an offer of that application, whose bytes nobody but the two devices may read, and runs `body` with it and the
-    /// search for the way of its content; `body` accepts the session by the closure it is given.
-    func accept<Value: Sendable>(
-        _ description: ContentDescription, knownTo command: String,
-        _ body: (JingleSessionHandle, ContentID, TransportNegotiation, _ answer: () async throws -> Void) async throws
-            -> Value
+    /// Finds the content of an offer whose bytes nobody but the two devices may read.
+    ///
+    /// - Throws: `TransferError`.
+    func encryptedContent(
+        _ description: ContentDescription, in offer: JingleHost.Offer, knownTo command: String
+    ) throws -> Content {
+        guard let content = offer.contents.first(where: { $0.description == description && $0.direction == .both }),
+            let remote = content.transport
+        else { throw TransferError.peerUnable(peer, "it offers nothing that \(command) knows") }
+        // Whoever took the fingerprint out of the offer could read everything.
+        guard service.abilities(offering: remote).encryptsBytestreams else { throw TransferError.notEncrypted(peer) }
+        return content
+    }
+
+    /// Runs `body` beside the search for the way of an offer's content; `body` accepts the session by the closure it is given.
+    func answer<Value: Sendable>(
+        _ content: Content, of offer: JingleHost.Offer, _ prepared: ICEQUICTransport?,
+        _ body: (TransportNegotiation, _ accept: () async throws -> Void) async throws -> Value
     ) async throws -> Value {
-        try await accept { offer, prepared in
-            guard let content = offer.contents.first(where: { $0.description == description && $0.direction == .both }),
-                let remote = content.transport
-            else { throw TransferError.peerUnable(peer, "it offers nothing that \(command) knows") }
-            let abilities = service.abilities(offering: remote)
-            // Whoever took the fingerprint out of the offer could read everything.
-            guard abilities.encryptsBytestreams else { throw TransferError.notEncrypted(peer) }
-            let negotiation = try await service.negotiation(
-                answering: remote, of: content.id, for: application, from: peer, abilities, prepared: prepared)
-            defer { negotiation.close() }
-            try service.check(peer, negotiation.peerFingerprint, abilities)
-            return try await withThrowingTaskGroup(of: Void.self) { group in
-                defer { group.cancelAll() }
-                group.addTask { await negotiation.run() }
-                return try await body(offer.session, content.id, negotiation) {
-                    try await offer.session.accept([await service.answer(content, abilities, negotiation)])
-                }
+        guard let remote = content.transport else { throw TransferError.peerUnable(peer, "it offers no transport") }
+        let abilities = service.abilities(offering: remote)
+        let negotiation = try await service.negotiation(
+            answering: remote, of: content.id, for: application, from: peer, abilities, prepared: prepared)
+        defer { negotiation.close() }
+        try service.check(peer, negotiation.peerFingerprint, abilities)
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            defer { group.cancelAll() }
+            group.addTask { await negotiation.run() }
+            return try await body(negotiation) {
+                try await offer.session.accept([await service.answer(content, abilities, negotiation)])
             }
         }
     }

@@ -47,7 +47,7 @@ struct OutgoingSession: Sendable {
                     peer: target, application: application,
                     permitsOneWayStreams: service.policy.permitsOneWayStreams, client: service.client, report: report)
                 (device, proposal) = try await search.find([description], id: sid)
-            } else {
+            } else if continued == nil {
                 report(.inviting(target))
             }
             async let asked = abilities(of: device)

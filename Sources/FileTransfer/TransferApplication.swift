@@ -17,7 +17,7 @@ public enum TransferApplication: Sendable, Hashable, CaseIterable {
         switch self {
         case .file: [FileDescription.namespace, FileContinuation.namespace]
         case .stream: [ByteStreamDescription.namespace, StreamContinuation.namespace]
-        case .forward: [ForwardDescription.namespace]
+        case .forward: [ForwardDescription.namespace, StreamContinuation.namespace]
         case .bench: [BenchDescription.namespace]
         }
     }
@@ -26,8 +26,8 @@ public enum TransferApplication: Sendable, Hashable, CaseIterable {
     var continuation: String? {
         switch self {
         case .file: FileContinuation.namespace
-        case .stream: StreamContinuation.namespace
-        case .forward, .bench: nil
+        case .stream, .forward: StreamContinuation.namespace
+        case .bench: nil
         }
     }
 

@@ -13,7 +13,8 @@ public struct TransferService: Sendable {
     /// The features to advertise in service discovery while this process takes those applications only.
     public static func features(for applications: Set<TransferApplication>) -> [String] {
         let others = TransferApplication.allCases.filter { !applications.contains($0) }.flatMap(\.features)
-        return features.filter { !others.contains($0) }
+        let wanted = applications.flatMap(\.features)
+        return features.filter { !others.contains($0) || wanted.contains($0) }
     }
 
     /// The same with other paths.

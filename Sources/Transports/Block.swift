@@ -90,7 +90,8 @@ public final class BlockPool: Sendable {
     func take(with companion: AnyObject?) -> Block {
         let memory = free.withLock { $0.popLast() }
         return Block(
-            memory: memory?.pointer ?? .allocate(byteCount: blockByteCount, alignment: 4096),
+            memory: memory?.pointer
+                ?? .allocate(byteCount: blockByteCount, alignment: blockByteCount < 4096 ? 16 : 4096),
             capacity: blockByteCount, pool: self, companion: companion)
     }
 

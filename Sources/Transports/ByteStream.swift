@@ -39,4 +39,12 @@ public enum ByteStreamError: Error, Sendable, Hashable {
     case closed(String)
     /// The peer is not the one whose fingerprint was signalled.
     case peerNotAuthenticated(String)
+
+    /// Whether it is the carrier that is gone, and another may go on.
+    package var isLoss: Bool {
+        switch self {
+        case .pathLost, .closed: true
+        case .reset, .peerNotAuthenticated: false
+        }
+    }
 }

@@ -1,16 +1,7 @@
 public import Jingle
 
-/// A connection to one authenticated peer, with streams, whatever carries it.
-public protocol PeerConnection: Sendable {
-    /// The path it takes now.
-    var path: PathReport { get }
-
-    /// Whether it carries more than one stream, opened by either side at any time.
-    var carriesManyStreams: Bool { get }
-
-    /// What the carrier has measured so far.
-    var statistics: CarrierStatistics { get }
-
+/// Where two peers open streams to each other.
+public protocol StreamExchange: Sendable {
     /// Opens a stream for a content.
     ///
     /// - Throws: `ByteStreamError`, `CancellationError`.
@@ -20,6 +11,18 @@ public protocol PeerConnection: Sendable {
     ///
     /// - Throws: `ByteStreamError`, `CancellationError`.
     func acceptStream() async throws -> (contentName: String, stream: any ByteStream)
+}
+
+/// A connection to one authenticated peer, with streams, whatever carries it.
+public protocol PeerConnection: StreamExchange {
+    /// The path it takes now.
+    var path: PathReport { get }
+
+    /// Whether it carries more than one stream, opened by either side at any time.
+    var carriesManyStreams: Bool { get }
+
+    /// What the carrier has measured so far.
+    var statistics: CarrierStatistics { get }
 
     /// Sends no faster than that from now on, all streams together; `nil` for as fast as the path allows. It is the carrier
     /// that changes its pace; what keeps the path alive is not held back.

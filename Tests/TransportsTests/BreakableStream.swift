@@ -68,19 +68,37 @@ final class BreakableStream: ByteStream {
 
     private let incoming: Direction
     private let outgoing: Direction
-    /// How many bytes both directions may carry before they break.
     private let budget: Budget
 
-    private final class Budget: Sendable {
-        let left: Mutex<Int?>
-        init(_ left: Int?) { self.left = Mutex(left) }
-        /// Whether it is used up with this.
-        func take(_ count: Int) -> Bool {
-            left.withLock { left in
-                guard let now = left else { return false }
-                left = now - count
-                return now - count < 0
+    /// How many bytes one or more streams may carry in both directions before they all break.
+    final class Budget: Sendable {
+        private struct State {
+            var left: Int?
+            var streams: [BreakableStream] = []
+        }
+
+        private let state: Mutex<State>
+        private let onBreak: @Sendable () -> Void
+
+        init(_ left: Int?, onBreak: @escaping @Sendable () -> Void = {}) {
+            state = Mutex(State(left: left))
+            self.onBreak = onBreak
+        }
+
+        /// Whether it is used up.
+        var isUsedUp: Bool { state.withLock { ($0.left ?? 0) < 0 } }
+
+        fileprivate func add(_ stream: BreakableStream) { state.withLock { $0.streams.append(stream) } }
+
+        fileprivate func take(_ count: Int) async {
+            let broken = state.withLock { state -> [BreakableStream]? in
+                guard let now = state.left else { return nil }
+                state.left = now - count
+                return now - count < 0 ? state.streams : nil
             }
+            guard let broken else { return }
+            onBreak()
+            for stream in broken { await stream.fail(.pathLost("it broke")) }
         }
     }
 
@@ -94,15 +112,24 @@ final class BreakableStream: ByteStream {
     static func pair(
         breakingAfter limit: Int?, _ random: some RandomNumberGenerator & Sendable
     ) -> (BreakableStream, BreakableStream) {
-        let (one, other, budget) = (Direction(random), Direction(random), Budget(limit))
-        return (BreakableStream(one, other, budget), BreakableStream(other, one, budget))
+        pair(Budget(limit), random)
+    }
+
+    /// The same, with what several streams may carry together.
+    static func pair(
+        _ budget: Budget, _ random: some RandomNumberGenerator & Sendable
+    ) -> (BreakableStream, BreakableStream) {
+        let (one, other) = (Direction(random), Direction(random))
+        let pair = (BreakableStream(one, other, budget), BreakableStream(other, one, budget))
+        budget.add(pair.0)
+        return pair
     }
 
     let unacknowledgedByteCount = 0
     func read() async throws -> Block? { try await incoming.read() }
 
     func write(_ block: Block) async throws {
-        if budget.take(block.count) { await fail(.pathLost("it broke")) }
+        await budget.take(block.count)
         try await outgoing.write(block)
     }
 

@@ -78,7 +78,7 @@ struct MultiplexedConnectionTests {
                 #expect(name == "quick")
                 #expect(try await answer.readAll() == content)
                 // What the peer may send, what it has buffered, and what is between.
-                let window = MultiplexedWindow.firstByteCount
+                let window = MultiplexedStreamHandler.windowByteCount
                 #expect(written.value <= 24 * (3 * window))
                 for stream in held { stream.reset(code: 0) }
             }

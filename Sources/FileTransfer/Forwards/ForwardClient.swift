@@ -4,7 +4,7 @@ import Synchronization
 import Transports
 public import XMPP
 
-/// Forwards connections to a peer and from it, over one session after the other.
+/// Forwards connections to a peer and from it, in one session after the other.
 public final class ForwardClient: Sendable {
     /// A place to listen at, and where the connections that come there go.
     public struct Forward: Sendable, Hashable {
@@ -84,7 +84,7 @@ public final class ForwardClient: Sendable {
 
     // MARK: A session
 
-    /// Runs one session with a peer, until it ends.
+    /// Runs a session with a peer, and goes on in another when its path is lost, until it ends.
     ///
     /// - Parameter peer: the bare address of a person, whose devices are asked, or the full address of a device.
     /// - Throws: ``ForwardError`` when the peer refuses to listen; `TransferError`, `StanzaChannelError`,
@@ -136,14 +136,22 @@ public final class ForwardClient: Sendable {
     private func run(
         with peer: JID, service: TransferService, _ body: @escaping @Sendable (ForwardLink) async throws -> Void
     ) async throws {
-        let outgoing = OutgoingSession(
-            service: service, application: .forward, description: .forward, senders: .both
-        ) { [report] in report(.session($0)) }
-        try await outgoing.run(to: peer) { [report] offered in
-            try await ForwardSession(
-                service: service, session: offered.session, content: offered.content,
-                negotiation: offered.negotiation, role: .initiator
-            ) { report(.session($0)) }.run(body)
+        let report = { @Sendable [report] in report(.session($0)) }
+        let joint = ForwardJoint(as: .initiator, body)
+        let record = TransferRecord(started: .now) { joint.progress }
+        try await joint.run {
+            try await service.goingOn(.forward, record, report: report) { loss in
+                let outgoing = OutgoingSession(
+                    service: service, application: .forward, description: .forward, senders: .both,
+                    continued: loss?.session, report: report)
+                try await outgoing.run(to: loss?.session.peer ?? peer) { offered in
+                    try await ForwardSession(
+                        service: service, session: offered.session, content: offered.content,
+                        negotiation: offered.negotiation, role: .initiator, joint: joint, record: record,
+                        report: report
+                    ).run()
+                }
+            }
         }
     }
 

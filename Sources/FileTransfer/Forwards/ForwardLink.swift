@@ -3,7 +3,7 @@ import Jingle
 import Transports
 import XMPP
 
-/// A session's connection, on which either side opens a stream for each forwarded connection.
+/// Where either side opens a stream for each forwarded connection.
 struct ForwardLink: Sendable {
     /// How many streams a peer may have open.
     static let streamLimit = 256
@@ -13,7 +13,7 @@ struct ForwardLink: Sendable {
     /// The code with which a stream is reset whose connection broke off.
     static let brokenCode = StreamErrorCode.cancelled.rawValue
 
-    let connection: any PeerConnection
+    let exchange: any StreamExchange
     let contentName: String
     let peer: JID
     let blocks: BlockPool
@@ -30,7 +30,7 @@ struct ForwardLink: Sendable {
     /// - Throws: ``ForwardRefused``, `ByteStreamError`, `CancellationError`.
     func open(_ request: ForwardRequest) async throws -> Opened {
         let opened = try await within(Self.replyTimeout) {
-            let stream = try await connection.openStream(contentName: contentName)
+            let stream = try await exchange.openStream(contentName: contentName)
             do {
                 try await stream.write(block(request.bytes))
                 return try await receiveReply(on: stream)
@@ -51,7 +51,7 @@ struct ForwardLink: Sendable {
             while true {
                 let stream: any ByteStream
                 do {
-                    stream = try await connection.acceptStream().stream
+                    stream = try await exchange.acceptStream().stream
                 } catch let error as ByteStreamError {
                     return error
                 }

@@ -5,28 +5,35 @@ import XMPP
 
 /// A session that was offered or accepted: finds the way, and runs until somebody ends it or the way is lost.
 struct ForwardSession: Sendable {
-    /// How long what has come may take to be written once the connection is over.
-    private static let drainingLimit = Duration.seconds(10)
-
-    let service: TransferService
-    let session: JingleSessionHandle
-    let content: ContentID
-    let negotiation: TransportNegotiation
-    let role: JingleRole
-    let report: @Sendable (TransferEvent) -> Void
+    private let service: TransferService
+    private let session: JingleSessionHandle
+    private let content: ContentID
+    private let negotiation: TransportNegotiation
+    private let role: JingleRole
+    private let joint: ForwardJoint
+    private let record: TransferRecord
+    private let report: @Sendable (TransferEvent) -> Void
 
     private let accepted = AsyncStream.makeStream(of: Void.self)
     private let position = TransferPosition()
+    private let isContinuable: Flag
 
+    /// - Parameters:
+    ///   - isContinuable: whether a peer that has offered the session can go on in another; one that accepts it says so then.
+    ///   - joint: what outlives this session.
     init(
         service: TransferService, session: JingleSessionHandle, content: ContentID,
-        negotiation: TransportNegotiation, role: JingleRole, report: @escaping @Sendable (TransferEvent) -> Void
+        negotiation: TransportNegotiation, role: JingleRole, isContinuable: Bool = false, joint: ForwardJoint,
+        record: TransferRecord, report: @escaping @Sendable (TransferEvent) -> Void
     ) {
         self.service = service
         self.session = session
         self.content = content
         self.negotiation = negotiation
         self.role = role
+        self.isContinuable = Flag(isContinuable)
+        self.joint = joint
+        self.record = record
         self.report = report
     }
 
@@ -38,16 +45,16 @@ struct ForwardSession: Sendable {
         case done
     }
 
-    /// Runs `body` on the connection, until it returns or the peer ends the session.
+    /// Runs what is done with the streams on the connection, until that returns or the peer ends the session.
     ///
-    /// - Throws: `TransferError`, what `body` throws, `CancellationError`; the peer is told.
-    func run(_ body: @escaping @Sendable (ForwardLink) async throws -> Void) async throws {
+    /// - Throws: `TransferError`, what is thrown on the connection, `CancellationError`; the peer is told.
+    func run() async throws {
         negotiation.begin(session)
         try await withThrowingTaskGroup(of: Step.self) { group in
             defer { group.cancelAll() }
             group.addTask { try await follow() }
             group.addTask {
-                try await forward(body)
+                try await forward()
                 return .done
             }
             var isEndedByPeer = false
@@ -60,13 +67,13 @@ struct ForwardSession: Sendable {
                         // The peer closes the connection too; what has come is written meanwhile.
                         isEndedByPeer = true
                         group.addTask {
-                            try await Task.sleep(for: Self.drainingLimit)
+                            try await Task.sleep(for: ForwardJoint.drainingLimit)
                             return .done
                         }
                     }
                 }
             } catch let error where isEndedByPeer && !(error is CancellationError) {
-                return
+                return try await joint.finish()
             }
         }
     }
@@ -76,8 +83,9 @@ struct ForwardSession: Sendable {
         for await event in session.events {
             try await negotiation.take(event)
             switch event {
-            case .accepted:
+            case .accepted(let contents):
                 report(.accepted(by: session.peer))
+                if contents.first(where: { $0.id == content })?.continuation != nil { isContinuable.set() }
                 accepted.continuation.yield()
             case .ended(.local):
                 return .unfollowed
@@ -100,29 +108,31 @@ struct ForwardSession: Sendable {
 
     // MARK: The path
 
-    private func forward(_ body: @escaping @Sendable (ForwardLink) async throws -> Void) async throws {
+    private func forward() async throws {
         let (base, first) = try await negotiation.firstStream(
-            of: content, in: session, as: role, accepted: accepted.stream, position: position)
+            of: content, in: session, as: role, accepted: accepted.stream,
+            within: record.isContinuing ? OutgoingFile.continuationTimeout : OutgoingFile.answerTimeout,
+            position: position)
         do {
             if let fingerprint = negotiation.peerFingerprint { try service.trust.confirm(session.peer, fingerprint) }
+            try record.check(negotiation.peerFingerprint, from: session.peer)
+            if record.isContinuing, !isContinuable.isSet {
+                throw TransferError.protocolViolation("it does not go on with the connections")
+            }
             report(.connected(base.path, peer: session.peer, fingerprint: negotiation.peerFingerprint))
+            if record.isContinuing { report(.resumed(atByte: joint.progress)) }
+            record.connect(session.id, isContinuable.isSet ? negotiation.peerFingerprint : nil, base.path, from: 0)
             try await withThrowingTaskGroup(of: Part.self) { group in
                 defer { group.cancelAll() }
                 let connection = try await connection(over: base, first, &group)
-                let link = ForwardLink(
-                    connection: connection, contentName: content.name, peer: session.peer, blocks: service.blocks)
                 group.addTask {
-                    try await body(link)
-                    return .body
-                }
-                group.addTask {
-                    try await connection.waitUntilClosed()
-                    // What has come is still being written.
-                    try await Task.sleep(for: Self.drainingLimit)
-                    throw ByteStreamError.closed("the peer closed the connection")
+                    try await joint.run(
+                        over: connection, content.name, to: session.peer, isContinuable: isContinuable.isSet,
+                        blocks: service.blocks)
+                    return .joint
                 }
                 do {
-                    while let part = try await group.next(), part != .body {}
+                    while let part = try await group.next(), part != .joint {}
                 } catch {
                     await end(connection, with: error)
                     throw error
@@ -135,7 +145,7 @@ struct ForwardSession: Sendable {
     }
 
     private enum Part: Sendable {
-        case body
+        case joint
         case carrier
     }
 
@@ -154,13 +164,20 @@ struct ForwardSession: Sendable {
     }
 
     private func end(_ connection: any PeerConnection, with error: (any Error)?) async {
-        // A forward is ended by interrupting it: that is no failure.
-        let isFine = error == nil || error is CancellationError
         // In a task of its own, since this one may be cancelled: the peer is to learn it.
         await Task {
-            await session.terminate(error.map { isFine ? Reason(.success) : Reason(ending: $0) } ?? Reason(.success))
-            await connection.close(
-                code: isFine || error is ByteStreamError ? 0 : StreamErrorCode.notAsNegotiated.rawValue)
+            switch error {
+            case nil, is CancellationError:
+                // A forward is ended by interrupting it: that is no failure.
+                await session.terminate(Reason(.success))
+                await connection.close()
+            case is ByteStreamError:
+                // Why the session ends is known only when its end by the peer has had time to come.
+                await connection.close()
+            case let error?:
+                await session.terminate(Reason(ending: error))
+                await connection.close(code: StreamErrorCode.notAsNegotiated.rawValue)
+            }
         }.value
     }
 }

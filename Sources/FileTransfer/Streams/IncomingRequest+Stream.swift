@@ -36,18 +36,12 @@ extension IncomingRequest {
         guard abilities.encryptsBytestreams || flow == .incoming && service.policy.permitsOneWayStreams else {
             throw TransferError.notEncrypted(peer)
         }
-        let negotiation = try await service.negotiation(
-            answering: remote, of: content.id, for: .stream, from: peer, abilities, prepared: prepared)
-        defer { negotiation.close() }
-        try service.check(peer, negotiation.peerFingerprint, abilities)
-        try record.check(negotiation.peerFingerprint, from: peer)
-        let end: StreamTarget.Reached
-        if let reached { end = reached } else { end = try await target.reach() }
-        reached = end
-        return try await withThrowingTaskGroup(of: Void.self) { group in
-            defer { group.cancelAll() }
-            group.addTask { await negotiation.run() }
-            try await offer.session.accept([await service.answer(content, abilities, negotiation)])
+        return try await answer(content, of: offer, prepared) { negotiation, accept in
+            try record.check(negotiation.peerFingerprint, from: peer)
+            let end: StreamTarget.Reached
+            if let reached { end = reached } else { end = try await target.reach() }
+            reached = end
+            try await accept()
             report(.accepted(by: service.client.address))
             return try await StreamSession(
                 service: service, session: offer.session, content: content.id, negotiation: negotiation,

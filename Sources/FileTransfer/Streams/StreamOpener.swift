@@ -35,12 +35,8 @@ public struct StreamOpener: Sendable {
         to target: JID, continuing continued: JingleSessionID?, _ joint: StreamJoint, _ record: TransferRecord
     ) async throws -> StreamSummary {
         let outgoing = OutgoingSession(
-            service: service, application: .stream, description: .stream, senders: .both, continued: continued
-        ) { [report] event in
-            // Who goes on does not ask.
-            if case .inviting = event, continued != nil { return }
-            report(event)
-        }
+            service: service, application: .stream, description: .stream, senders: .both, continued: continued,
+            report: report)
         return try await outgoing.run(to: target) { [service, report] offered in
             try await StreamSession(
                 service: service, session: offered.session, content: offered.content,

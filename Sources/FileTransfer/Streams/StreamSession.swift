@@ -1,6 +1,5 @@
 // Wire/Stream.md: one stream, from the offer to the confirmation of both sides.
 import Jingle
-import Synchronization
 import Transports
 import XMPP
 
@@ -291,14 +290,4 @@ extension JingleSessionEnd {
     fileprivate var isLoss: Bool {
         if case .peer(let reason) = self { reason?.condition == .connectivityError } else { false }
     }
-}
-
-/// Something that happens once.
-private final class Flag: Sendable {
-    private let state: Mutex<Bool>
-
-    init(_ isSet: Bool = false) { state = Mutex(isSet) }
-
-    var isSet: Bool { state.withLock { $0 } }
-    func set() { state.withLock { $0 = true } }
 }

@@ -5,7 +5,7 @@ struct ContinuedReceiving {
     /// After so many pieces the peer is told, however small they are: it may have only so many buffers.
     private static let pieceLimit = 16
 
-    private let window: UInt64
+    private var window: ReceiveWindow
     private let pool: BlockPool
 
     /// `nil` where one was read.
@@ -26,7 +26,7 @@ struct ContinuedReceiving {
     /// Whether the peer has to be told how far we are.
     private(set) var isNewsDue = false
 
-    init(window: UInt64, pool: BlockPool) {
+    init(window: ReceiveWindow, pool: BlockPool) {
         self.window = window
         self.pool = pool
     }
@@ -51,7 +51,7 @@ struct ContinuedReceiving {
         guard UInt64(block.count) <= limit - received else { throw StreamFrameError("more than it may send") }
         received += UInt64(block.count)
         newPieceCount += 1
-        if received - told >= window / 8 || newPieceCount >= Self.pieceLimit { isNewsDue = true }
+        if received - told >= UInt64(window.byteCount / 8) || newPieceCount >= Self.pieceLimit { isNewsDue = true }
         keep(block, isWaitedFor: isWaitedFor)
     }
 
@@ -59,10 +59,14 @@ struct ContinuedReceiving {
         guard !isEnded else { throw StreamFrameError("a second end") }
         isEnded = true
         isNewsDue = true
+        close()
     }
 
     /// The peer has to be told soon.
     mutating func noteDelay() { if hasNews { isNewsDue = true } }
+
+    /// Nothing more is to come.
+    mutating func close() { window.close() }
 
     /// The next bytes; `nil` when there are none.
     mutating func read() -> Block? {
@@ -76,13 +80,13 @@ struct ContinuedReceiving {
             firstIndex = 0
         }
         consumed += UInt64(block.count)
-        if !isEnded, consumed + window >= limit + window / 4 { isNewsDue = true }
+        if !isEnded, window.take(block.count) != nil { isNewsDue = true }
         return block
     }
 
     /// What to tell the peer now.
     mutating func acknowledgement() -> StreamAcknowledgement {
-        limit = max(limit, consumed + window)
+        limit = max(limit, consumed + UInt64(window.byteCount))
         (told, isTold, isNewsDue, newPieceCount) = (progress, true, false, 0)
         return StreamAcknowledgement(received: told, limit: limit)
     }

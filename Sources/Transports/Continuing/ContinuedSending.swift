@@ -30,6 +30,8 @@ struct ContinuedSending {
     private var wasEndSent = false
     /// Whether the peer has everything, the end included.
     private(set) var isOver = false
+    /// Whether the peer has said anything, over whatever carrier.
+    private(set) var hasBeenHeard = false
     /// Whether it is known how far the peer has come; of a later carrier only when it has said so.
     private var isReady = true
 
@@ -75,6 +77,7 @@ struct ContinuedSending {
     ///
     /// - Throws: when the peer cannot have come so far.
     mutating func take(_ acknowledgement: StreamAcknowledgement) throws(StreamFrameError) {
+        hasBeenHeard = true
         // What it said before may come after its word by another way.
         guard !isOver else { return }
         let received = acknowledgement.received

@@ -2,7 +2,7 @@ internal import Jingle
 
 extension ContinuedStream {
     /// What a task can wait for.
-    enum Wish: Int, CaseIterable { case read, write, flush, finish, send, delay }
+    enum Wish: Int, CaseIterable { case read, write, flush, finish, send }
 
     /// What the task that sends has to do.
     enum Work {
@@ -20,6 +20,13 @@ extension ContinuedStream {
         var error: ByteStreamError?
         var resetCode: UInt64?
         var hasBeenCarried = false
+        /// Why nothing can be sent over this carrier any more, if it is lost.
+        var carrierLoss: ByteStreamError?
+        /// Whether it waits for the delay of its acknowledgements.
+        var isDelayed = false
+        /// Whether the peer has been heard over this carrier. Before, it may not know what the carrier is for, and an abort
+        /// would take that along.
+        private var isHeard = false
         private var waiters = [CheckedContinuation<Void, Never>?](repeating: nil, count: Wish.allCases.count)
 
         init(receiving: ContinuedReceiving) { self.receiving = receiving }
@@ -27,21 +34,40 @@ extension ContinuedStream {
         private var isOver: Bool { sending.isOver && receiving.isEnded && !receiving.hasNews }
 
         /// Whether ``work()`` has something.
-        var hasWork: Bool { resetCode != nil || receiving.isNewsDue || sending.hasNext || isOver }
+        var hasWork: Bool {
+            if resetCode != nil { return isHeard || receiving.isNewsDue }
+            return receiving.isNewsDue || sending.hasNext || isOver
+        }
 
         /// What is to be sent next.
         mutating func work() -> Work? {
-            if let resetCode { return .reset(resetCode) }
+            if let resetCode, isHeard { return .reset(resetCode) }
             if receiving.isNewsDue { return .acknowledgement(receiving.acknowledgement()) }
+            if resetCode != nil { return nil }
             if let piece = sending.next() { return .piece(piece) }
             return isOver ? .over : nil
         }
 
         /// Another carrier begins.
         mutating func beginCarrier() {
+            isHeard = false
+            carrierLoss = nil
             receiving.beginAnew()
             if hasBeenCarried { sending.beginAnew() }
             hasBeenCarried = true
+        }
+
+        /// Takes the peer's word.
+        mutating func take(_ acknowledgement: StreamAcknowledgement) throws(StreamFrameError) {
+            isHeard = true
+            try sending.take(acknowledgement)
+        }
+
+        /// Whether from now on it has to wait for the delay of its acknowledgements.
+        mutating func delay() -> Bool {
+            guard !isDelayed, receiving.hasNews, !receiving.isNewsDue else { return false }
+            isDelayed = true
+            return true
         }
 
         // MARK: Who waits

@@ -7,26 +7,39 @@ internal import Synchronization
 ///
 /// It is carried while ``carry(over:)`` runs. In between reads wait, and writes when as much as fits is kept.
 package final class ContinuedStream: ByteStream {
-    /// How long what has come may remain unacknowledged.
-    private static let acknowledgementDelay = Duration.milliseconds(20)
-    /// Up to which size data is copied behind the header of its frame, so that they are sent as one.
-    private static let copiedByteCount = 8 << 10
+    /// How long what has come over a carrier may take to be read when nothing can be sent over it any more.
+    private static let drainingLimit = Duration.seconds(2)
 
     private let state: Mutex<State>
     private let capacity: Int
-    private let headers = BlockPool(blockByteCount: 64, keep: 16)
-    private let small = BlockPool(blockByteCount: StreamFrame.dataHeaderByteCount + copiedByteCount, keep: 16)
+    private let frames: FrameBlocks
+    private let delay: AcknowledgementDelay
 
     /// Creates a stream that is not carried yet.
     ///
     /// - Parameters:
-    ///   - window: how many bytes are kept in each direction: of those written, until the peer has them; of those that come,
-    ///     until they are read.
+    ///   - capacity: how many of the bytes that were written are kept until the peer has them.
+    ///   - window: how many of those that come are kept until they are read.
     ///   - pool: blocks for what comes in small pieces.
-    package init(window: Int, pool: BlockPool) {
-        capacity = window
-        state = Mutex(State(receiving: ContinuedReceiving(window: UInt64(window), pool: pool)))
+    ///   - frames: blocks for frames.
+    ///   - delay: of its acknowledgements.
+    init(
+        capacity: Int, window: ReceiveWindow, pool: BlockPool, frames: FrameBlocks, delay: AcknowledgementDelay
+    ) {
+        self.capacity = capacity
+        self.frames = frames
+        self.delay = delay
+        state = Mutex(State(receiving: ContinuedReceiving(window: window, pool: pool)))
     }
+
+    /// The same, with as many bytes in either direction.
+    package convenience init(window: Int, pool: BlockPool) {
+        self.init(
+            capacity: window, window: ReceiveWindow(of: window, within: WindowAllowance(byteCount: 0)), pool: pool,
+            frames: FrameBlocks(), delay: AcknowledgementDelay())
+    }
+
+    deinit { state.withLock { $0.receiving.close() } }
 
     // MARK: ByteStream
 
@@ -40,8 +53,9 @@ package final class ContinuedStream: ByteStream {
             }
             let (step, pump) = try state.withLock { state -> (Step, CheckedContinuation<Void, Never>?) in
                 if let block = state.receiving.read() { return (.block(block), state.takeSenderIfDue()) }
+                if state.receiving.isEnded { return (.end, nil) }
                 if let error = state.error { throw error }
-                return (state.receiving.isEnded ? .end : .wait, nil)
+                return (.wait, nil)
             }
             pump?.resume()
             switch step {
@@ -111,13 +125,21 @@ package final class ContinuedStream: ByteStream {
     }
 
     /// Ends both directions before their time.
-    private func fail(_ error: ByteStreamError, _ body: @Sendable (inout State) -> Void = { _ in }) {
+    func fail(_ error: ByteStreamError, _ body: @Sendable (inout State) -> Void = { _ in }) {
         wake { state in
             guard state.error == nil else { return }
             state.error = error
+            state.receiving.close()
             body(&state)
         }
     }
+
+    /// Whether it was ended before its time.
+    var hasFailed: Bool { state.withLock { $0.error != nil } }
+    /// Whether both sides have everything, as far as it is known here.
+    var isOver: Bool { state.withLock { $0.sending.isOver && $0.receiving.isEnded } }
+    /// Whether the peer has been heard, over whatever carrier.
+    var isKnownToPeer: Bool { state.withLock { $0.sending.hasBeenHeard } }
 
     // MARK: Carriers
 
@@ -127,24 +149,25 @@ package final class ContinuedStream: ByteStream {
     /// - Throws: `ByteStreamError`, after which another carrier may follow unless the peer has aborted the stream;
     ///   `StreamFrameError` when the peer sends nonsense, which ends the stream; `CancellationError`.
     package func carry(over carrier: any ByteStream) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            defer { group.cancelAll() }
+            group.addTask { try await self.delay.run() }
+            group.addTask { try await self.carry(over: carrier, after: nil) }
+            try await group.next()
+        }
+    }
+
+    /// The same, while somebody else runs the delay of its acknowledgements.
+    ///
+    /// - Parameter first: what has been read from the carrier already.
+    func carry(over carrier: any ByteStream, after first: Block?) async throws {
         state.withLock { $0.beginCarrier() }
         do {
-            try await withThrowingTaskGroup(of: Bool.self) { group in
+            try await withThrowingTaskGroup(of: Void.self) { group in
                 defer { group.cancelAll() }
-                group.addTask {
-                    try await self.send(over: carrier)
-                    return true
-                }
-                group.addTask {
-                    try await self.receive(from: carrier)
-                    return true
-                }
-                group.addTask {
-                    try await self.acknowledgeInTime()
-                    return false
-                }
-                var missingCount = 2
-                while missingCount > 0, try await group.next() == true { missingCount -= 1 }
+                group.addTask { try await self.sendToTheEnd(over: carrier) }
+                try await self.receive(from: carrier, after: first)
+                try await group.next()
             }
         } catch let error as StreamFrameError {
             let code: UInt64 = 4
@@ -152,10 +175,23 @@ package final class ContinuedStream: ByteStream {
             fail(.reset(code: code))
             throw error
         } catch let error as ByteStreamError {
-            switch error {
-            case .reset, .peerNotAuthenticated: fail(error)
-            case .pathLost, .closed: break
+            let error = state.withLock { $0.carrierLoss } ?? error
+            if !error.isLoss { fail(error) }
+            throw error
+        }
+    }
+
+    /// Sends, and lets whoever receives read what has come already when nothing can be sent any more.
+    private func sendToTheEnd(over carrier: any ByteStream) async throws {
+        do {
+            try await send(over: carrier)
+        } catch let error as ByteStreamError {
+            if error.isLoss {
+                state.withLock { $0.carrierLoss = error }
+                try await Task.sleep(for: Self.drainingLimit)
             }
+            // Whoever reads is to read no longer.
+            carrier.reset(code: 0)
             throw error
         }
     }
@@ -165,9 +201,12 @@ package final class ContinuedStream: ByteStream {
             try Task.checkCancellation()
             switch state.withLock({ $0.work() }) {
             case .acknowledgement(let acknowledgement):
-                try await carrier.write(block(.acknowledgement(acknowledgement)))
-            case .piece(.data(let data)): try await send(data, over: carrier)
-            case .piece(.end): try await carrier.write(block(.end))
+                try await carrier.write(frames.block(StreamFrame.acknowledgement(acknowledgement).bytes))
+            case .piece(.data(let data)):
+                let (header, rest) = frames.frame(of: data)
+                try await carrier.write(header)
+                if let rest { try await carrier.write(rest) }
+            case .piece(.end): try await carrier.write(frames.block(StreamFrame.end.bytes))
             case .reset(let code):
                 carrier.reset(code: code)
                 throw ByteStreamError.reset(code: code)
@@ -177,30 +216,11 @@ package final class ContinuedStream: ByteStream {
         }
     }
 
-    private func send(_ data: Block, over carrier: any ByteStream) async throws {
-        let headerByteCount = StreamFrame.dataHeaderByteCount
-        let header = data.count <= Self.copiedByteCount ? small.take() : headers.take()
-        StreamFrame.writeDataHeader(byteCount: data.count, to: header.storage)
-        header.count = headerByteCount
-        guard data.count <= Self.copiedByteCount else {
-            try await carrier.write(header)
-            return try await carrier.write(data)
-        }
-        UnsafeMutableRawBufferPointer(rebasing: header.storage[headerByteCount...]).copyMemory(from: data.bytes)
-        header.count += data.count
-        try await carrier.write(header)
-    }
-
-    private func block(_ frame: StreamFrame) -> Block {
-        let (block, bytes) = (headers.take(), frame.bytes)
-        block.storage.copyBytes(from: bytes)
-        block.count = bytes.count
-        return block
-    }
-
-    private func receive(from carrier: any ByteStream) async throws {
+    private func receive(from carrier: any ByteStream, after first: Block?) async throws {
         var parser = StreamFrameParser()
-        while let block = try await carrier.read() {
+        var next = first
+        if next == nil { next = try await carrier.read() }
+        while let block = next {
             var rest = block.bytes
             while let event = try parser.next(&rest) {
                 switch event {
@@ -211,6 +231,7 @@ package final class ContinuedStream: ByteStream {
                 case .frame(.end): try takeEnd()
                 }
             }
+            next = try await carrier.read()
         }
         guard state.withLock({ $0.sending.isOver && $0.receiving.isEnded }) else {
             throw ByteStreamError.closed("the peer closed the connection")
@@ -218,12 +239,13 @@ package final class ContinuedStream: ByteStream {
     }
 
     private func take(_ block: Block) throws(StreamFrameError) {
-        let woken = try state.withLock { state throws(StreamFrameError) in
+        let (reader, sender, isDelayed) = try state.withLock { state throws(StreamFrameError) in
             try state.receiving.take(block, isWaitedFor: state.isWaiting(for: .read))
-            return (state.take(.read), state.takeSenderIfDue() ?? state.take(.delay))
+            return (state.take(.read), state.takeSenderIfDue(), state.delay())
         }
-        woken.0?.resume()
-        woken.1?.resume()
+        reader?.resume()
+        sender?.resume()
+        if isDelayed { delay.add(self) }
     }
 
     private func takeEnd() throws(StreamFrameError) {
@@ -237,7 +259,7 @@ package final class ContinuedStream: ByteStream {
 
     private func take(_ acknowledgement: StreamAcknowledgement) throws(StreamFrameError) {
         let woken = try state.withLock { [capacity] state throws(StreamFrameError) in
-            try state.sending.take(acknowledgement)
+            try state.take(acknowledgement)
             let hasRoom = state.sending.unacknowledgedByteCount < capacity
             return [
                 state.take(.send), hasRoom ? state.take(.write) : nil,
@@ -249,15 +271,12 @@ package final class ContinuedStream: ByteStream {
     }
 
     /// Tells the peer what it has not been told for a while.
-    private func acknowledgeInTime() async throws {
-        while true {
-            await wait(.delay) { !$0.receiving.hasNews || $0.receiving.isNewsDue }
-            try await Task.sleep(for: Self.acknowledgementDelay)
-            state.withLock { state in
-                state.receiving.noteDelay()
-                return state.takeSenderIfDue()
-            }?.resume()
-        }
+    func acknowledge() {
+        state.withLock { state in
+            state.isDelayed = false
+            state.receiving.noteDelay()
+            return state.takeSenderIfDue()
+        }?.resume()
     }
 
     // MARK: Waiting

@@ -68,7 +68,7 @@ package final class MultiplexedConnection: PeerConnection {
         _ base: any PeerConnection, stream: any ByteStream, role: Role, pingInterval: Duration
     ) async throws -> MultiplexedConnection {
         let core = MultiplexedCore()
-        let allowance = MultiplexedAllowance()
+        let allowance = WindowAllowance()
         let pool = BlockPool(blockByteCount: 64 << 10, keep: 64)
         do {
             let link = try await MultiplexedLink.make(allowance: allowance) { channel in

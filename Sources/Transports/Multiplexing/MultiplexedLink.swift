@@ -10,7 +10,7 @@ internal import NIOPosix
 struct MultiplexedLink: Sendable {
     /// The bytes of HTTP/2.
     let bytes: SocketStream
-    private let allowance: MultiplexedAllowance
+    private let allowance: WindowAllowance
     private let channel: any Channel
     private let multiplexer: NIOHTTP2Handler.StreamMultiplexer
 
@@ -18,7 +18,7 @@ struct MultiplexedLink: Sendable {
     ///
     /// - Throws: `ByteStreamError`, errors of NIO.
     static func make(
-        allowance: MultiplexedAllowance,
+        allowance: WindowAllowance,
         configure: @escaping @Sendable (any Channel) throws -> NIOHTTP2Handler.StreamMultiplexer
     ) async throws -> MultiplexedLink {
         var ends: [CInt] = [-1, -1]

@@ -15,17 +15,17 @@ final class MultiplexedLivenessHandler: ChannelInboundHandler {
     typealias OutboundOut = HTTP2Frame
 
     private let interval: TimeAmount
-    private let allowance: MultiplexedAllowance
+    private let allowance: WindowAllowance
     private var timer: RepeatedTask?
     private var unansweredCount = 0
     private var sentByteCount = 0
     /// The last PING's number, and when it was sent.
-    private var last: (number: UInt64, sentAt: NIODeadline)?
+    private var last: (number: UInt64, sentAt: ContinuousClock.Instant)?
 
     /// As many bytes as PINGs alone do not have.
     private static let leastTraffic = 1024
 
-    init(interval: Duration, allowance: MultiplexedAllowance) {
+    init(interval: Duration, allowance: WindowAllowance) {
         self.interval = TimeAmount(interval)
         self.allowance = allowance
     }
@@ -46,7 +46,7 @@ final class MultiplexedLivenessHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         if case .ping(let answer, ack: true) = unwrapInboundIn(data).payload, let last, answer.integer == last.number {
-            allowance.note(roundTrip: .now() - last.sentAt)
+            allowance.note(roundTrip: .now - last.sentAt)
         }
         context.fireChannelRead(data)
     }
@@ -72,7 +72,7 @@ final class MultiplexedLivenessHandler: ChannelInboundHandler {
         unansweredCount += 1
         sentByteCount = 0
         let number = (last?.number ?? 0) &+ 1
-        last = (number, .now())
+        last = (number, .now)
         let ping = HTTP2Frame(streamID: .rootStream, payload: .ping(HTTP2PingData(withInteger: number), ack: false))
         context.writeAndFlush(wrapOutboundOut(ping), promise: nil)
     }

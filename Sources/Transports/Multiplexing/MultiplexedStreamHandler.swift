@@ -11,6 +11,11 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
     typealias InboundIn = HTTP2Frame.FramePayload
     typealias OutboundOut = HTTP2Frame.FramePayload
 
+    /// How large the window of a stream is at first.
+    static let windowByteCount = 512 << 10
+    /// By how much that is more than what HTTP/2 gives each stream at its beginning.
+    private static let firstIncrement = windowByteCount - 65_535
+
     /// Whether the request is ours, and what it says.
     enum Side: Sendable {
         case requests(MultiplexedPurpose)
@@ -26,7 +31,7 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
 
     private var spareBlocks: [Block] = []
     private var filling: Block?
-    private var window: MultiplexedWindow
+    private var window: ReceiveWindow
     private var paddingByteCount = 0
     private var isOpen = false
     private var isInputOver = false
@@ -36,7 +41,7 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
     private var isReset = false
 
     init(
-        _ side: Side, channel: any Channel, pool: BlockPool, allowance: MultiplexedAllowance,
+        _ side: Side, channel: any Channel, pool: BlockPool, allowance: WindowAllowance,
         welcome: @escaping (MultiplexedPurpose, BufferedByteStream) -> Bool = { _, _ in false }
     ) {
         self.side = side
@@ -45,7 +50,7 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
         self.welcome = welcome
         stream = BufferedByteStream(
             id: 0, carrier: MultiplexedStreamLink(channel: channel), highWater: MultiplexedStreamLink.highWater)
-        window = MultiplexedWindow(of: allowance, now: .now())
+        window = ReceiveWindow(of: Self.windowByteCount, within: allowance)
     }
 
     // MARK: Events of the channel
@@ -116,7 +121,7 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
         if case .requests(let purpose) = side, !isOpen {
             isOpen = true
             write(.headers(.init(headers: purpose.request)), context)
-            write(.windowUpdate(windowSizeIncrement: MultiplexedWindow.firstIncrement), context)
+            write(.windowUpdate(windowSizeIncrement: Self.firstIncrement), context)
             work(context)
         }
     }
@@ -131,7 +136,7 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
             guard let purpose = MultiplexedPurpose(request: headers) else { return refuse(context) }
             isOpen = true
             write(.headers(.init(headers: MultiplexedPurpose.acceptance)), context)
-            if !isLast { write(.windowUpdate(windowSizeIncrement: MultiplexedWindow.firstIncrement), context) }
+            if !isLast { write(.windowUpdate(windowSizeIncrement: Self.firstIncrement), context) }
             if !welcome(purpose, stream) { return refuse(context) }
             work(context)
         }
@@ -213,7 +218,7 @@ final class MultiplexedStreamHandler: ChannelInboundHandler {
 
     /// Lets the peer send more, since so many bytes were taken. After its end that would be an error of the connection.
     private func credit(_ count: Int, _ context: ChannelHandlerContext) {
-        guard !isInputOver, !isReset, let increment = window.take(count, now: .now()) else { return }
+        guard !isInputOver, !isReset, let increment = window.take(count) else { return }
         write(.windowUpdate(windowSizeIncrement: increment), context)
     }
 

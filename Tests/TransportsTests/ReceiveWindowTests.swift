@@ -1,25 +1,25 @@
-import NIOCore
 import Testing
 
 @testable import Transports
 
 /// How much the peer may send on a stream, as its reader takes what comes.
-struct MultiplexedWindowTests {
-    private let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
+struct ReceiveWindowTests {
+    private static let first = 512 << 10
+    private let start = ContinuousClock.now
 
     /// Lets a reader take 16 KiB at a time at a rate, and returns how large the window becomes in 20 s.
     private func window(
-        bytesPerSecond: Int, roundTrip: TimeAmount?, of allowance: MultiplexedAllowance = MultiplexedAllowance()
-    ) -> MultiplexedWindow {
+        bytesPerSecond: Int, roundTrip: Duration?, of allowance: WindowAllowance = WindowAllowance()
+    ) -> ReceiveWindow {
         if let roundTrip { allowance.note(roundTrip: roundTrip) }
-        var window = MultiplexedWindow(of: allowance, now: start)
+        var window = ReceiveWindow(of: Self.first, within: allowance, now: start)
         let stepByteCount = 16 << 10
-        var granted = MultiplexedWindow.firstByteCount
+        var granted = Self.first
         var taken = 0
         var now = start
         while now < start + .seconds(20) {
             // No faster than a window for each round trip.
-            let rate = roundTrip.map { min(bytesPerSecond, window.byteCount * 1000 / Int($0.nanoseconds / 1_000_000)) }
+            let rate = roundTrip.map { min(bytesPerSecond, window.byteCount * 1000 / Int($0 / .milliseconds(1))) }
             taken += stepByteCount
             now = now + .nanoseconds(Int64(stepByteCount) * 1_000_000_000 / Int64(rate ?? bytesPerSecond))
             granted += window.take(stepByteCount, now: now) ?? 0
@@ -49,14 +49,14 @@ struct MultiplexedWindowTests {
     }
 
     @Test func theShortestRoundTripCounts() {
-        let allowance = MultiplexedAllowance()
-        for roundTrip in [5, 2, 9] { allowance.note(roundTrip: .milliseconds(Int64(roundTrip))) }
+        let allowance = WindowAllowance()
+        for roundTrip in [5, 2, 9] { allowance.note(roundTrip: .milliseconds(roundTrip)) }
         #expect(allowance.roundTrip == .milliseconds(2))
     }
 
     /// All windows share what they grow by, and give it back.
     @Test func growthIsShared() {
-        let allowance = MultiplexedAllowance(byteCount: 20 << 20)
+        let allowance = WindowAllowance(byteCount: 20 << 20)
         var first = window(bytesPerSecond: 1_000_000_000, roundTrip: .seconds(1), of: allowance)
         let second = window(bytesPerSecond: 1_000_000_000, roundTrip: .seconds(1), of: allowance)
         #expect(first.byteCount == 16 << 20)

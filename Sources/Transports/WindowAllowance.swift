@@ -1,22 +1,30 @@
-internal import NIOCore
 internal import Synchronization
 
 /// What the windows of all streams of a connection share: by how much they may grow together, and what they know of the path.
-final class MultiplexedAllowance: Sendable {
+package final class WindowAllowance: Sendable {
     private struct State {
         var byteCount: Int
-        var roundTrip: TimeAmount?
+        var roundTrip: Duration?
     }
 
     private let state: Mutex<State>
+    private let measurement: @Sendable () -> Duration?
 
-    init(byteCount: Int = 64 << 20) { state = Mutex(State(byteCount: byteCount)) }
+    /// Creates what streams share.
+    ///
+    /// - Parameters:
+    ///   - byteCount: by how much all windows may grow together.
+    ///   - measurement: the path's round trip now, where nobody notes it.
+    package init(byteCount: Int = 64 << 20, measurement: @escaping @Sendable () -> Duration? = { nil }) {
+        state = Mutex(State(byteCount: byteCount))
+        self.measurement = measurement
+    }
 
     /// The shortest round trip there was, which is that of the path without queues.
-    var roundTrip: TimeAmount? { state.withLock { $0.roundTrip } }
+    var roundTrip: Duration? { state.withLock { $0.roundTrip } ?? measurement() }
 
     /// A round trip was measured.
-    func note(roundTrip: TimeAmount) {
+    func note(roundTrip: Duration) {
         state.withLock { $0.roundTrip = min($0.roundTrip ?? roundTrip, roundTrip) }
     }
 

@@ -1,7 +1,7 @@
 /// What `body` returns; `nil` when it takes longer, and is cancelled then.
 ///
 /// - Throws: what `body` throws, `CancellationError`.
-func within<Value: Sendable>(
+package func within<Value: Sendable>(
     _ limit: Duration, _ body: @escaping @Sendable () async throws -> Value
 ) async throws -> Value? {
     try await withThrowingTaskGroup(of: Value?.self) { group in

@@ -12,7 +12,8 @@ extension TransferService {
     enum Readiness: Sendable {
         /// It is there, and can go on.
         case ready
-        /// Nothing was heard of it.
+        /// Nothing was heard of it. Its stream to the server may be without a connection, and then what is asked waits
+        /// there.
         case unknown
         /// It is not there, or cannot go on; or the stream to the server is over.
         case gone

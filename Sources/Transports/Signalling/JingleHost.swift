@@ -219,16 +219,9 @@ public actor JingleHost {
     }
 
     private nonisolated func deliver(_ stanza: JingleStanza, to peer: JID) async {
-        await withTaskGroup { group in
-            // There is nobody left to tell of a failure.
-            group.addTask {
-                _ = try? await self.channel.request(
-                    .set, to: peer, payload: stanza.element, timeout: Self.terminateTimeout)
-            }
-            // A stream that has no connection now holds requests back until it has one.
-            group.addTask { try? await Task.sleep(for: Self.terminateTimeout) }
-            await group.next()
-            group.cancelAll()
+        // A stream that has no connection now keeps requests until it has one. There is nobody left to tell of a failure.
+        _ = try? await within(Self.terminateTimeout) {
+            try await self.channel.request(.set, to: peer, payload: stanza.element, timeout: Self.terminateTimeout)
         }
     }
 }

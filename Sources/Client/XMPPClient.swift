@@ -181,8 +181,8 @@ public final class XMPPClient: StanzaChannel {
 
     /// The stream is over.
     func ended(_ reason: ClientError) {
-        end.fulfil(state.withLock(\.isClosing) ? .closed(reason: "closed here") : reason)
-        let reason = end.current ?? reason
+        let reason = state.withLock(\.isClosing) ? .closed(reason: "closed here") : reason
+        guard end.fulfil(reason) else { return }
         log.debug("stream ended", metadata: ["reason": "\(reason)"])
         let (answers, router, room) = state.withLock { state in
             defer { (state.router, state.room) = (StanzaRouter(), nil) }

@@ -1,12 +1,15 @@
 // Wire/File-Continuation.md and Wire/Stream-Continuation.md: going on in another session when a path is lost.
 import Client
 import Jingle
+import Transports
 import XMPP
 
 extension TransferService {
     /// How long there may be no answer at all, from the loss of the path on: what took the path may have taken the way to the
     /// server for a while, too.
     static let continuationTimeout = Duration.seconds(60)
+    /// How long a device may take to say that it is there; also while our own stream has no connection.
+    private static let inquiryTimeout = Duration.seconds(10)
 
     /// What is known of a device with which something is to go on.
     enum Readiness: Sendable {
@@ -25,7 +28,10 @@ extension TransferService {
     func readiness(of device: JID, for application: TransferApplication) async throws -> Readiness {
         guard let feature = application.continuation else { return .gone }
         do {
-            return try await client.discover(device, isFresh: true).has(feature) ? .ready : .gone
+            let info = try await within(Self.inquiryTimeout) {
+                try await client.discover(device, timeout: Self.inquiryTimeout, isFresh: true)
+            }
+            return info.map { $0.has(feature) ? .ready : .gone } ?? .unknown
         } catch StanzaChannelError.timedOut {
             return .unknown
         } catch {

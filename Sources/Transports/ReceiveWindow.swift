@@ -38,7 +38,7 @@ struct ReceiveWindow {
             takenByteCount = 0
             lookedAt = now
         }
-        guard let roundTrip = allowance.roundTrip, now - lookedAt < roundTrip * 2 else { return }
+        guard now - lookedAt < allowance.interval else { return }
         let growth = allowance.take(min(byteCount, Self.limit - byteCount))
         byteCount += growth
         uncreditedByteCount += growth

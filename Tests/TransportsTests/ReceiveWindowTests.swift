@@ -44,6 +44,13 @@ struct ReceiveWindowTests {
         #expect(window(bytesPerSecond: 25_000_000, roundTrip: nil).byteCount == 512 << 10)
     }
 
+    /// 1 Gbit/s on a LAN, where other things than the path take their time.
+    @Test func growsToWhatTheProcessesHold() {
+        let allowance = WindowAllowance(leastInterval: .milliseconds(20))
+        let window = window(bytesPerSecond: 125_000_000, roundTrip: .milliseconds(1), of: allowance)
+        #expect(window.byteCount >= 2_500_000 && window.byteCount <= 2 * 2_500_000)
+    }
+
     @Test func hasALimit() {
         #expect(window(bytesPerSecond: 1_000_000_000, roundTrip: .seconds(1)).byteCount == 16 << 20)
     }

@@ -19,6 +19,8 @@ package final class ContinuedConnection: StreamExchange {
     private static let streamLimit = 512
     /// How much of what was written to a stream is kept until the peer has it.
     private static let capacity = 16 << 20
+    /// What a window of bytes takes on its way through both processes, which is more than the path takes on a LAN.
+    private static let leastInterval = Duration.milliseconds(20)
     /// How long the streams of a connection that is over may take to note it, and how long a stream may be without a carrier
     /// while the connection lives.
     private static let drainingLimit = Duration.seconds(3)
@@ -56,7 +58,7 @@ package final class ContinuedConnection: StreamExchange {
         self.side = side
         self.pool = pool
         self.carrier = carrier
-        allowance = WindowAllowance { carrier.roundTripTime }
+        allowance = WindowAllowance(leastInterval: Self.leastInterval) { carrier.roundTripTime }
     }
 
     private func makeStream() -> ContinuedStream {

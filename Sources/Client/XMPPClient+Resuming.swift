@@ -76,7 +76,9 @@ extension XMPPClient {
     func connectionEnded(_ ending: StreamConnection.Ending) {
         let isResumable = state.withLock { state in
             state.link = nil
-            guard case .lost(let reason) = ending, !state.isClosing, state.management.session != nil else { return false }
+            guard case .lost(let reason) = ending, !state.isClosing, state.management.session != nil else {
+                return false
+            }
             state.management.connectionLost()
             // Ends with success, when the server refuses, after a time limit, and with `close()`.
             state.resumption = Task { await self.resume(after: reason) }

@@ -85,22 +85,17 @@ public final class XMPPClient: StanzaChannel {
         _ configuration: ClientConfiguration, limits: StreamConnection.Limits, log: Logger
     ) async throws(ClientError) -> XMPPClient {
         var failure: ClientError?
-        var endpoints = preferred
-        var hasLooked = false
-        while true {
-            if endpoints.isEmpty, !hasLooked {
-                endpoints = await ServerEndpoint.find(for: configuration, log: log).filter { !preferred.contains($0) }
-                hasLooked = true
-            }
-            guard !endpoints.isEmpty else { break }
-            let endpoint = endpoints.removeFirst()
-            do throws(ClientError) {
-                return try await StreamConnection.open(
-                    endpoint, for: purpose, configuration: configuration, limits: limits, log: log)
-            } catch {
-                log.debug("no stream", metadata: ["server": "\(endpoint)", "error": "\(error)"])
-                guard error.concernsEndpointOnly else { throw error }
-                if error.weight > failure?.weight ?? -1 { failure = error }
+        for asksDNS in [false, true] {
+            let found = asksDNS ? await ServerEndpoint.find(for: configuration, log: log) : []
+            for endpoint in asksDNS ? found.filter({ !preferred.contains($0) }) : preferred {
+                do throws(ClientError) {
+                    return try await StreamConnection.open(
+                        endpoint, for: purpose, configuration: configuration, limits: limits, log: log)
+                } catch {
+                    log.debug("no stream", metadata: ["server": "\(endpoint)", "error": "\(error)"])
+                    guard error.concernsEndpointOnly else { throw error }
+                    if error.weight > failure?.weight ?? -1 { failure = error }
+                }
             }
         }
         throw failure ?? .noService(domain: configuration.account.domain)

@@ -55,7 +55,8 @@ public struct StreamManagement: Sendable {
         case not, owed, sent
     }
 
-    /// Since when the server owes an acknowledgement it was asked for on this connection; `nil` when it owes none.
+    /// Since when the server owes an acknowledgement, or the answer to `<enable/>`, on this connection; `nil` when it owes
+    /// neither.
     public private(set) var askedAt: ContinuousClock.Instant?
 
     /// Creates the state of a stream that was just bound.
@@ -104,6 +105,7 @@ public struct StreamManagement: Sendable {
         if case .enabling = state {
             output += XMLElement("enable", namespace: Self.namespace, attributes: ["resume": "true"]).serialized()
             state = .requested
+            askedAt = now
         }
         while writtenCount < stanzas.count, output.utf8.count < Self.outputByteCount {
             output += stanzas[writtenCount]
@@ -144,9 +146,12 @@ public struct StreamManagement: Sendable {
     /// - Throws: `StreamManagementViolation`, after which the stream is of no use.
     public mutating func received(_ element: XMLElement) throws(StreamManagementViolation) {
         switch (element.name, state) {
-        case ("enabled", .requested): state = .on(StreamResumption.Session(element))
+        case ("enabled", .requested):
+            state = .on(StreamResumption.Session(element))
+            askedAt = nil
         case ("failed", .requested):
             state = .off
+            askedAt = nil
             dropFirst(writtenCount)
         case ("r", .on): owesAcknowledgement = true
         case ("a", .on):

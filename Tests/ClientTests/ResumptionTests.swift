@@ -38,7 +38,8 @@ struct ResumptionTests {
         var isResumed: Bool { alice.state.withLock { $0.resumed != nil } }
     }
 
-    private func logIn(_ account: String, over port: Int, _ limits: StreamConnection.Limits) async throws -> XMPPClient {
+    private func logIn(_ account: String, over port: Int, _ limits: StreamConnection.Limits) async throws -> XMPPClient
+    {
         let configuration = ClientConfiguration(
             account: try #require(JID(account)), password: Password("pencil"), resource: "desk",
             server: ServerEndpoint(host: "127.0.0.1", port: port, security: .startTLS),
@@ -215,7 +216,8 @@ struct ResumptionTests {
 
     @Test func aServerThatIsShutDownIsLeft() async throws {
         let pair = try await pair()
-        let error = "<stream:error xmlns:stream='http://etherx.jabber.org/streams'>"
+        let error =
+            "<stream:error xmlns:stream='http://etherx.jabber.org/streams'>"
             + "<system-shutdown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
         let ending = pair.alice.received([.stanza(try XMLElement(parsing: error))])
         guard case .over(.streamError(.systemShutdown), _) = ending else { return #expect(Bool(false), "resumed") }

@@ -5,7 +5,7 @@ extension EndToEnd {
     /// A host that gets another address: both the path of a transfer and the stream to the server are gone.
     @Suite("Another address")
     struct AddressChanges {
-        /// A file and both directions of a pipe go on, each on its own, and nobody has to do anything.
+        /// A file, both directions of a pipe and a forwarded connection go on, each on its own, and nobody has to do anything.
         @Test func transfersGoOn() async throws {
             try await World.with(.veth, server: ["--module", "smacks"]) { world in
                 let file = try world.makeFile(byteCount: 3 << 20)
@@ -23,12 +23,26 @@ extension EndToEnd {
                 let opener = try world.pipe(
                     arguments + ["--path", "udp"], script: "exec \"$@\" <\(streams[0].path) >\(got[1].path)",
                     to: "carol@sleigh.test")
+                let server = try await world.digestServer(on: .b, at: "7001")
+                let forwarder = try await world.forwardListener(
+                    ["--allow", "127.0.0.1:7001", "--resource", "ports", "-v"])
+                let client = try await world.forward(["-L", "8001:127.0.0.1:7001", "-v"])
+                let gate = world.folder.appending(path: "gate")
+                let connection = try world.shell(
+                    on: .a,
+                    "{ head -c 1000000 \(file.path); until [ -e \(gate.path) ]; do sleep 0.05; done; "
+                        + "tail -c +1000001 \(file.path); } | nc -N 127.0.0.1 8001")
                 try await world.waitForPart(of: file, from: sender, byteCount: 300_000)
                 for file in got { try await world.waitForBytes(300_000, in: file) }
                 try await world.readdress(.a, to: "10.0.3.3/24")
+                try Data().write(to: gate)
 
                 let sent = try await sender.exit(within: .seconds(120))
                 try #require(sent.status == 0, "\(sent.messages) \(receiver.messages)")
+                let answered = try await connection.exit(within: .seconds(120))
+                #expect(answered.output == (try await world.digest(of: file)), "\(client.messages)")
+                #expect(client.isRunning && forwarder.isRunning && server.isRunning, "\(forwarder.messages)")
+                #expect(client.messages.contains("stream resumed"), "\(client.messages)")
                 let received = try await receiver.exit()
                 let opened = try await opener.exit(within: .seconds(120))
                 let listened = try await listener.exit()

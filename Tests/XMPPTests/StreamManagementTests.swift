@@ -39,6 +39,7 @@ struct StreamManagementTests {
     static func started(_ attributes: String = "resume='true' id='x'") throws -> Stream {
         let stream = Stream(isOffered: true)
         #expect(stream.output() == enable)
+        #expect(stream.askedAt == now)
         try stream.received(element("<enabled \(sm) \(attributes)/>"))
         return stream
     }
@@ -188,8 +189,9 @@ struct StreamManagementTests {
     // MARK: What servers say
 
     static let sessions: [(attributes: String, session: (id: String, location: String?, seconds: Int?)?)] = [
-        ("", nil), ("id='x'", nil), ("resume='true'", nil), ("resume='true' id=''", nil), ("resume='false' id='x'", nil),
-        ("resume='yes' id='x'", nil), ("resume='true' id='\(String(repeating: "x", count: 4001))'", nil),
+        ("", nil), ("id='x'", nil), ("resume='true'", nil), ("resume='true' id=''", nil),
+        ("resume='false' id='x'", nil), ("resume='yes' id='x'", nil),
+        ("resume='true' id='\(String(repeating: "x", count: 4001))'", nil),
         ("resume='1' id='x'", ("x", nil, nil)),
         ("resume='true' id='x' max='600' location='[2001:db8::1]:9222'", ("x", "[2001:db8::1]:9222", 600)),
         ("resume='true' id='x' max='0'", ("x", nil, nil)), ("resume='true' id='x' max='-1'", ("x", nil, nil)),

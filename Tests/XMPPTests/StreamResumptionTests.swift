@@ -41,7 +41,8 @@ struct StreamResumptionTests {
         ("<resumed \(sm) previd='y' h='3'/>", .unexpectedElement("resumed")),
         ("<resumed \(sm) previd='x'/>", .unexpectedElement("resumed")),
         ("<resumed \(sm) previd='x' h='-1'/>", .unexpectedElement("resumed")),
-        ("<enabled \(sm) id='x' resume='true'/>", .unexpectedElement("enabled")), ("<r \(sm)/>", .unexpectedElement("r")),
+        ("<enabled \(sm) id='x' resume='true'/>", .unexpectedElement("enabled")),
+        ("<r \(sm)/>", .unexpectedElement("r")),
         ("<message/>", .unexpectedElement("message")), ("</stream:stream>", .streamEnded),
     ]
 

@@ -82,7 +82,7 @@ struct ResumptionTests {
 
     @Test(arguments: Loss.allCases) func aRequestUnderWayIsAnswered(loss: Loss) async throws {
         var limits = StreamConnection.Limits()
-        limits.acknowledging = .milliseconds(300)
+        (limits.acknowledging, limits.inspection) = (.milliseconds(300), .milliseconds(50))
         let pair = try await pair(limits: limits)
         var requests = pair.bob.requests(inNamespace: Self.namespace).makeAsyncIterator()
         async let answer = pair.alice.request(

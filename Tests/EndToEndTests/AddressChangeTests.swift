@@ -63,6 +63,24 @@ extension EndToEnd {
             }
         }
 
+        /// Whoever is interrupted does not wait for a server that may come back.
+        @Test func interruptionNeedsNoServer() async throws {
+            try await World.with(.veth, server: ["--module", "smacks"]) { world in
+                let file = try world.makeFile(byteCount: 8 << 20)
+                let receiver = try await world.receiver(["-v", "--yes", "--once"])
+                let sender = try world.sender(of: [file], ["-v", "--limit", "500k"])
+                try await world.waitForPart(of: file, from: sender, byteCount: 300_000)
+                try await world.stopServer()
+                for program in [sender, receiver] {
+                    try await wait(for: "loss of the stream") {
+                        program.messages.contains("stream lost") || !program.isRunning
+                    }
+                    program.signal(SIGINT)
+                    #expect(try await program.exit(within: .seconds(30)).status == 130, "\(program.messages)")
+                }
+            }
+        }
+
         /// Nothing but the stream carries the bytes, and they go on with it.
         @Test func inBandGoesOn() async throws {
             try await World.with(.veth, server: ["--module", "smacks"]) { world in

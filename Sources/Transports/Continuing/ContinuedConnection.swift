@@ -232,7 +232,7 @@ package final class ContinuedConnection: StreamExchange {
 
     private func welcome(_ carrier: any ByteStream, _ contentName: String, until over: Handover<Void>) async {
         do {
-            let (attachment, rest) = try await Self.attachment(of: carrier)
+            let (attachment, leftover) = try await Self.attachment(of: carrier)
             switch attachment {
             case .list(let numbers):
                 for stream in table.withLock({ $0.forgetStreams(notIn: Set(numbers)) }) {
@@ -247,7 +247,7 @@ package final class ContinuedConnection: StreamExchange {
                     return carrier.reset(code: Self.unknownCode)
                 }
                 let isDone = await carry(stream, until: over) {
-                    try await stream.carry(over: carrier, after: rest)
+                    try await stream.carry(over: carrier, after: leftover)
                 }
                 table.withLock { $0.release(number, isOver: isDone) }
             }
@@ -272,12 +272,14 @@ package final class ContinuedConnection: StreamExchange {
     }
 
     /// Reads what comes first on a stream, and what else has come with it.
-    private static func attachment(of carrier: any ByteStream) async throws -> (StreamAttachment, rest: Block?) {
+    private static func attachment(of carrier: any ByteStream) async throws -> (StreamAttachment, Leftover?) {
         var parser = StreamAttachmentParser()
         while let block = try await carrier.read() {
             var rest = block.bytes
             guard let attachment = try parser.next(&rest) else { continue }
-            return (attachment, rest.isEmpty ? nil : block.part(block.count - rest.count..<block.count))
+            return (
+                attachment, rest.isEmpty ? nil : Leftover(block.part(block.count - rest.count..<block.count))
+            )
         }
         throw ByteStreamError.closed("the peer closed the stream")
     }

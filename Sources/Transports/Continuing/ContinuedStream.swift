@@ -159,14 +159,14 @@ package final class ContinuedStream: ByteStream {
 
     /// The same, while somebody else runs the delay of its acknowledgements.
     ///
-    /// - Parameter first: what has been read from the carrier already.
-    func carry(over carrier: any ByteStream, after first: Block?) async throws {
+    /// - Parameter leftover: what has been read from the carrier already.
+    func carry(over carrier: any ByteStream, after leftover: Leftover?) async throws {
         state.withLock { $0.beginCarrier() }
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 defer { group.cancelAll() }
                 group.addTask { try await self.sendToTheEnd(over: carrier) }
-                try await self.receive(from: carrier, after: first)
+                try await self.receive(from: carrier, after: leftover)
                 try await group.next()
             }
         } catch let error as StreamFrameError {
@@ -216,25 +216,26 @@ package final class ContinuedStream: ByteStream {
         }
     }
 
-    private func receive(from carrier: any ByteStream, after first: Block?) async throws {
+    private func receive(from carrier: any ByteStream, after leftover: Leftover?) async throws {
         var parser = StreamFrameParser()
-        var next = first
-        if next == nil { next = try await carrier.read() }
-        while let block = next {
-            var rest = block.bytes
-            while let event = try parser.next(&rest) {
-                switch event {
-                case .data(let byteCount):
-                    let end = block.count - rest.count
-                    try take(block.part(end - byteCount..<end))
-                case .frame(.acknowledgement(let acknowledgement)): try take(acknowledgement)
-                case .frame(.end): try takeEnd()
-                }
-            }
-            next = try await carrier.read()
-        }
+        // No block is kept while another one is waited for: they are large.
+        if let leftover { try leftover.take().map { try take($0, &parser) } }
+        while let block = try await carrier.read() { try take(block, &parser) }
         guard state.withLock({ $0.sending.isOver && $0.receiving.isEnded }) else {
             throw ByteStreamError.closed("the peer closed the connection")
+        }
+    }
+
+    private func take(_ block: Block, _ parser: inout StreamFrameParser) throws(StreamFrameError) {
+        var rest = block.bytes
+        while let event = try parser.next(&rest) {
+            switch event {
+            case .data(let byteCount):
+                let end = block.count - rest.count
+                try take(block.part(end - byteCount..<end))
+            case .frame(.acknowledgement(let acknowledgement)): try take(acknowledgement)
+            case .frame(.end): try takeEnd()
+            }
         }
     }
 

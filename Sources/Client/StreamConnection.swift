@@ -55,6 +55,8 @@ struct StreamConnection: Sendable {
         var inspection = Duration.seconds(2)
         /// For how long to try to go on with a stream that lost its connection, if the server does not name less.
         var resuming = Duration.seconds(120)
+        /// The longest pause between two attempts at that: hosts change networks in little time.
+        var longestPauseSeconds = 8.0
         /// How long the server may take to close its side of the stream.
         var closing = Duration.seconds(2)
     }

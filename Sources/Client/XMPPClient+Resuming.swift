@@ -4,8 +4,6 @@ internal import Synchronization
 internal import XMPP
 
 extension XMPPClient {
-    /// The longest pause between two attempts to get another connection: hosts change networks in little time.
-    static let longestPauseSeconds = 8.0
     /// How long a connection has to hold for another one to be tried at once.
     private static let lastingConnection = Duration.seconds(60)
 

@@ -39,7 +39,7 @@ public final class XMPPClient: StanzaChannel {
         var resumption: Task<Void, Never>?
         /// When the stream last went on over another connection.
         var resumed: ContinuousClock.Instant?
-        var backoff = Backoff(maximumSeconds: XMPPClient.longestPauseSeconds)
+        var backoff: Backoff
         /// Becomes known when there may be room for more stanzas; there if somebody waits for that.
         var room: OneShot<Void>?
         var router = StanzaRouter()
@@ -115,7 +115,9 @@ public final class XMPPClient: StanzaChannel {
             features: configuration.features, clientName: configuration.clientName
         ) { DigestAlgorithm.sha1.hash($0) }
         let management = StreamManagement(isOffered: StreamManagement.isOffered(in: stream.features))
-        state = Mutex(State(requests: IQTracker(address: address), management: management, link: link))
+        let backoff = Backoff(maximumSeconds: limits.longestPauseSeconds)
+        state = Mutex(
+            State(requests: IQTracker(address: address), management: management, link: link, backoff: backoff))
         // Another client like this one need not be asked what it can do.
         state.withLock { $0.discovery.keep(registry.info, for: registry.capabilities) }
         link.wake()

@@ -54,6 +54,8 @@ struct ResumptionTests {
         at domain: String = "resumable.test", limits: StreamConnection.Limits = .init()
     ) async throws -> Pair {
         let relay = try await TestRelay(to: prosody.port)
+        var limits = limits
+        limits.longestPauseSeconds = 0.1
         return Pair(
             alice: try await logIn("alice@\(domain)", over: relay.port, limits),
             bob: try await logIn("bob@\(domain)", over: prosody.port, .init()), relay: relay)
@@ -112,10 +114,16 @@ struct ResumptionTests {
         for text in texts.dropFirst(5) { try await pair.alice.send(Self.note(text, to: pair.bob.address)) }
         for text in texts { try await pair.bob.send(Self.note(text, to: pair.alice.address)) }
         // The time of a request does not run meanwhile.
-        async let pong = pair.alice.request(.get, to: nil, payload: Ping.request, timeout: .milliseconds(50))
+        let isOver = Atomic(false)
+        async let pong: Void = {
+            _ = try? await pair.alice.request(.get, to: nil, payload: Ping.request, timeout: .milliseconds(50))
+            isOver.store(true, ordering: .sequentiallyConsistent)
+        }()
         try await Task.sleep(for: .milliseconds(200))
+        let wasOver = isOver.load(ordering: .sequentiallyConsistent)
+        #expect(!wasOver)
         pair.relay.reopen()
-        _ = try await pong
+        await pong
         for (sender, receiver) in [(pair.alice, pair.bob), (pair.bob, pair.alice)] {
             try await sender.send(Self.note("end", to: receiver.address))
         }

@@ -49,6 +49,7 @@ extension XMPPClient {
                 }
                 if now >= due {
                     _ = try? await request(.get, to: nil, payload: Ping.request, timeout: limits.patience)
+                    if Task.isCancelled { return }
                     guard state.withLock(\.lastReceived) > now else { return link.cut(.unresponsive) }
                     continue
                 }

@@ -15,7 +15,7 @@ package final class ContinuedConnection: StreamExchange {
         case responder = 2
     }
 
-    /// How many streams of the peer are known at a time.
+    /// How many streams of either peer are known at a time; no more than a list may have.
     private static let streamLimit = 512
     /// How much of what was written to a stream is kept until the peer has it.
     private static let capacity = 16 << 20
@@ -73,6 +73,7 @@ package final class ContinuedConnection: StreamExchange {
         let stream = makeStream()
         try table.withLock { table throws(ByteStreamError) in
             if let end = table.end { throw end }
+            guard table.own.count < Self.streamLimit else { throw .closed("too many streams are open") }
             table.open(stream, number: side.rawValue + 2 * table.openedCount)
         }
         return stream
@@ -126,8 +127,13 @@ package final class ContinuedConnection: StreamExchange {
                 try await self.delay.run()
                 return nil
             }
+            if let listed {
+                group.addTask {
+                    await self.send(listed, to: connection, contentName)
+                    return nil
+                }
+            }
             group.addTask {
-                if let listed { await self.send(listed, to: connection, contentName) }
                 await self.attachStreams(unattached, to: connection, contentName, until: over)
                 return nil
             }
@@ -145,7 +151,7 @@ package final class ContinuedConnection: StreamExchange {
                 }
                 return nil
             }
-            var missingCount = 2
+            var missingCount = listed == nil ? 2 : 3
             while missingCount > 0, case nil? = try await group.next() { missingCount -= 1 }
         }
         try await over.next()
@@ -155,7 +161,7 @@ package final class ContinuedConnection: StreamExchange {
     private func send(_ listed: [UInt64], to connection: any PeerConnection, _ contentName: String) async {
         do {
             let stream = try await connection.openStream(contentName: contentName)
-            let list = StreamAttachment.list(listed.suffix(StreamAttachment.listLimit)).bytes
+            let list = StreamAttachment.list(listed).bytes
             let block = pool.take()
             block.storage.copyBytes(from: list)
             block.count = list.count

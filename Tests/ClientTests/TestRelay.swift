@@ -52,7 +52,10 @@ final class TestRelay: Sendable {
             defer { state.channels = [] }
             return state.channels
         }
-        for channel in channels { channel.close(promise: nil) }
+        // What other tests start may have inherited the descriptors, without which a mere close would tell nobody.
+        for channel in channels {
+            channel.close(mode: .output).whenComplete { _ in channel.close(promise: nil) }
+        }
     }
 
     /// Lets nothing more through over the connections there are, and tells neither side.

@@ -8,32 +8,33 @@ extension EndToEnd {
         /// A file, both directions of a pipe and a forwarded connection go on, each on its own, and nobody has to do anything.
         @Test func transfersGoOn() async throws {
             try await World.with(.veth, server: ["--module", "smacks"]) { world in
-                let file = try world.makeFile(byteCount: 3 << 20)
+                let file = try world.makeFile(byteCount: 6 << 20)
                 let streams = [
                     try world.makeFile(named: "there", byteCount: 3_000_001),
                     try world.makeFile(named: "back", byteCount: 2_000_003),
                 ]
                 let got = ["there.got", "back.got"].map { world.folder.appending(path: $0) }
-                // Slow enough to have a middle.
-                let arguments = ["-v", "--limit", "1M"]
-                let receiver = try await world.receiver(["-v", "--yes", "--once"])
-                let listener = try await world.pipeListener(
-                    arguments, script: "exec \"$@\" <\(streams[1].path) >\(got[0].path)", as: "carol")
-                let sender = try world.sender(of: [file], arguments)
-                let opener = try world.pipe(
-                    arguments + ["--path", "udp"], script: "exec \"$@\" <\(streams[0].path) >\(got[1].path)",
-                    to: "carol@sleigh.test")
+                // What is read from a file has a middle: the rest comes later.
+                let gate = world.folder.appending(path: "gate")
+                func slow(_ file: URL) -> String {
+                    "{ head -c 1000000 \(file.path); until [ -e \(gate.path) ]; do sleep 0.05; done; "
+                        + "tail -c +1000001 \(file.path); }"
+                }
                 let server = try await world.digestServer(on: .b, at: "7001")
                 let forwarder = try await world.forwardListener(
                     ["--allow", "127.0.0.1:7001", "--resource", "ports", "-v"])
                 let client = try await world.forward(["-L", "8001:127.0.0.1:7001", "-v"])
-                let gate = world.folder.appending(path: "gate")
-                let connection = try world.shell(
-                    on: .a,
-                    "{ head -c 1000000 \(file.path); until [ -e \(gate.path) ]; do sleep 0.05; done; "
-                        + "tail -c +1000001 \(file.path); } | nc -N 127.0.0.1 8001")
+                let connection = try world.shell(on: .a, "\(slow(file)) | nc -N 127.0.0.1 8001")
+                let listener = try await world.pipeListener(
+                    ["-v"], script: "\(slow(streams[1])) | \"$@\" >\(got[0].path); exit ${PIPESTATUS[1]}", as: "carol")
+                let opener = try world.pipe(
+                    ["-v", "--path", "udp"],
+                    script: "\(slow(streams[0])) | \"$@\" >\(got[1].path); exit ${PIPESTATUS[1]}",
+                    to: "carol@sleigh.test")
+                for file in got { try await world.waitForBytes(1_000_000, in: file) }
+                let receiver = try await world.receiver(["-v", "--yes", "--once"])
+                let sender = try world.sender(of: [file], ["-v", "--limit", "1M"])
                 try await world.waitForPart(of: file, from: sender, byteCount: 300_000)
-                for file in got { try await world.waitForBytes(300_000, in: file) }
                 try await world.readdress(.a, to: "10.0.3.3/24")
                 try Data().write(to: gate)
 
@@ -48,7 +49,7 @@ extension EndToEnd {
                 let listened = try await listener.exit()
                 for exit in [received, opened, listened] { #expect(exit.status == 0, "\(exit.messages)") }
                 world.expectReceived(file)
-                #expect(try sent.completed.first?.transferredByteCount == 3 << 20)
+                #expect(try sent.completed.first?.transferredByteCount == 6 << 20)
                 for (file, got) in zip(streams, got) {
                     #expect(FileManager.default.contentsEqual(atPath: file.path, andPath: got.path), "\(got.path)")
                 }
@@ -75,7 +76,9 @@ extension EndToEnd {
                     try await wait(for: "loss of the stream") {
                         program.messages.contains("stream lost") || !program.isRunning
                     }
-                    program.signal(SIGINT)
+                }
+                for program in [sender, receiver] { program.signal(SIGINT) }
+                for program in [sender, receiver] {
                     #expect(try await program.exit(within: .seconds(30)).status == 130, "\(program.messages)")
                 }
             }
@@ -84,7 +87,7 @@ extension EndToEnd {
         /// Nothing but the stream carries the bytes, and they go on with it.
         @Test func inBandGoesOn() async throws {
             try await World.with(.veth, server: ["--module", "smacks"]) { world in
-                let file = try world.makeFile(byteCount: 2 << 20)
+                let file = try world.makeFile(byteCount: 4 << 20)
                 let receiver = try await world.receiver(["-v", "--yes", "--once"])
                 let sender = try world.sender(of: [file], ["-v", "--limit", "500k", "--path", "in-band"])
                 try await world.waitForPart(of: file, from: sender, byteCount: 300_000)

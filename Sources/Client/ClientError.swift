@@ -46,13 +46,15 @@ public enum ClientError: Error, Sendable, Hashable {
     case unresponsive
     /// The connection ended.
     case closed(reason: String)
+    /// The server does not go on with the stream that had lost its connection (XEP-0198).
+    case notResumed(StanzaError.Condition)
     /// The task that was connecting was cancelled.
     case cancelled
 
     /// True when a later attempt with the same configuration may well succeed.
     public var isTransient: Bool {
         switch self {
-        case .dnsFailed, .connectFailed, .timedOut, .unresponsive, .closed, .protocolFailure: true
+        case .dnsFailed, .connectFailed, .timedOut, .unresponsive, .closed, .notResumed, .protocolFailure: true
         case .authenticationFailed(let condition): condition == .temporaryAuthFailure
         case .streamError(let condition):
             switch condition {
@@ -83,9 +85,15 @@ public enum ClientError: Error, Sendable, Hashable {
             .closed:
             true
         case .notAnAccount, .domainNotASCII, .noService, .authenticationFailed, .noMechanism, .unusableCredentials,
-            .serverNotAuthentic, .bindFailed, .replaced, .unresponsive, .cancelled:
+            .serverNotAuthentic, .bindFailed, .replaced, .unresponsive, .notResumed, .cancelled:
             false
         }
+    }
+
+    /// True when another attempt may get a stream back that lost its connection.
+    var permitsResumption: Bool {
+        if case .notResumed = self { return false }
+        return isTransient || concernsEndpointOnly
     }
 
     /// How much it tells the user when several endpoints have failed: a certificate more than a refused connection.
@@ -126,6 +134,7 @@ extension ClientError: CustomStringConvertible {
         case .timedOut(.loggingIn, let endpoint): "\(endpoint) does not complete the log-in"
         case .unresponsive: "the server no longer answers"
         case .closed(let reason): "the connection to the server has ended: \(reason)"
+        case .notResumed(let condition): "the server has given up the stream that was lost (\(condition.rawValue))"
         case .cancelled: "cancelled"
         }
     }
@@ -148,11 +157,22 @@ extension ClientError {
             case .refused(let failure): .authenticationFailed(failure.condition)
             case .bindingNotOffered: .bindFailed(nil)
             case .bindingRefused(let error): .bindFailed(error.condition)
+            case .resumptionRefused(let error): .notResumed(error.condition)
             }
     }
 
     /// The error for a stream error.
     init(_ error: StreamError) {
         self = error.condition == .conflict ? .replaced : .streamError(error.condition)
+    }
+
+    /// The error for a server that breaks the rules of stream management.
+    init(_ violation: StreamManagementViolation) {
+        self =
+            switch violation {
+            case .unexpected: .protocolFailure(reason: "something unexpected came about acknowledgements")
+            case .malformed: .protocolFailure(reason: "its acknowledgements cannot be read")
+            case .handledCountTooHigh: .protocolFailure(reason: "it acknowledges what was not sent")
+            }
     }
 }

@@ -59,6 +59,14 @@ public struct ServerEndpoint: Sendable, Hashable, CustomStringConvertible {
             host: String(host), port: port, security: isDirect || port == 5223 ? .directTLS : .startTLS)
     }
 
+    /// Reads what a server says of where to come back to (XEP-0198 § 5): `HOST` or `HOST:PORT`, an IPv6 address in
+    /// brackets. How TLS begins is not for the server to choose.
+    init?(location: String, security: Security) {
+        guard !location.hasPrefix("tls:") else { return nil }
+        self.init(parsing: location)
+        self.security = security
+    }
+
     /// The endpoint as `init(parsing:)` reads it.
     public var description: String {
         let name = host.contains(":") ? "[\(host)]" : host

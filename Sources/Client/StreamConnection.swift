@@ -5,17 +5,40 @@ internal import SecureChannels
 internal import XML
 internal import XMPP
 
-/// One attempt to open a stream at one endpoint, and the stream's life if it succeeds.
+/// One attempt to open a stream at one endpoint, or to go on with one, and the connection's life if it succeeds.
 struct StreamConnection: Sendable {
     typealias Pipe = NIOAsyncChannel<ByteBuffer, ByteBuffer>
 
     let endpoint: ServerEndpoint
+    let purpose: Purpose
     let configuration: ClientConfiguration
     let limits: Limits
     let log: Logger
     private let pipe: Pipe
-    private let timedOut = OneShot<ClientError.Step>()
+    /// Why it was ended here, before its time.
+    private let cause = OneShot<ClientError>()
     private let ready = OneShot<Result<XMPPClient, ClientError>>()
+
+    /// What a connection is for.
+    enum Purpose: Sendable {
+        case newStream
+        /// To go on with the stream of a client, which has no connection.
+        case resumption(of: XMPPClient)
+    }
+
+    /// How a connection ended.
+    enum Ending: Sendable {
+        /// The connection is gone; the server may have kept the stream.
+        case lost(ClientError)
+        /// The stream is over. The text is to be sent last.
+        case over(ClientError, farewell: String = "")
+
+        var reason: ClientError {
+            switch self {
+            case .lost(let reason), .over(let reason, _): reason
+            }
+        }
+    }
 
     /// How long the steps may take.
     struct Limits: Sendable {
@@ -26,17 +49,26 @@ struct StreamConnection: Sendable {
         var silence = Duration.seconds(60)
         /// How long it may take to answer.
         var patience = Duration.seconds(30)
+        /// How long it may be silent when it owes an acknowledgement (XEP-0198), with which a stream is not lost.
+        var acknowledging = Duration.seconds(15)
+        /// How often to look whether this host still has its address.
+        var inspection = Duration.seconds(2)
+        /// For how long to try to go on with a stream that lost its connection, if the server does not name less.
+        var resuming = Duration.seconds(120)
+        /// The longest pause between two attempts at that: hosts change networks in little time.
+        var longestPauseSeconds = 8.0
         /// How long the server may take to close its side of the stream.
         var closing = Duration.seconds(2)
     }
 
-    /// Connects, secures the connection and logs in.
+    /// Connects, secures the connection, logs in, and opens a stream or goes on with one.
     static func open(
-        _ endpoint: ServerEndpoint, configuration: ClientConfiguration, limits: Limits, log: Logger
+        _ endpoint: ServerEndpoint, for purpose: Purpose, configuration: ClientConfiguration, limits: Limits,
+        log: Logger
     ) async throws(ClientError) -> XMPPClient {
         let pipe = try await connect(endpoint, limits: limits)
         let connection = StreamConnection(
-            endpoint: endpoint, configuration: configuration, limits: limits, log: log, pipe: pipe)
+            endpoint: endpoint, purpose: purpose, configuration: configuration, limits: limits, log: log, pipe: pipe)
         // The task lives as long as the connection, whose closing ends it: by the client, the server or a time limit.
         Task { await connection.run() }
         let result: Result<XMPPClient, ClientError>
@@ -70,56 +102,88 @@ struct StreamConnection: Sendable {
 
     private func run() async {
         // What the life ended with counts, not what the closing came to.
-        let outcome = OneShot<ClientError>()
+        let outcome = OneShot<Ending>()
         do {
             try await pipe.executeThenClose { inbound, outbound in
-                let reason = await live(inbound, outbound)
-                outcome.fulfil(reason)
+                let ending = await live(inbound, outbound)
+                if case .over(_, let farewell) = ending, !farewell.isEmpty {
+                    try? await outbound.write(ByteBuffer(string: farewell))
+                }
+                outcome.fulfil(ending)
             }
         } catch {
-            outcome.fulfil(ended(by: error))
+            outcome.fulfil(.lost(ended(by: error)))
         }
-        var reason = outcome.current ?? .closed(reason: "the server cut the connection")
-        if let step = timedOut.current { reason = .timedOut(step, endpoint) }
-        guard !ready.fulfil(.failure(reason)) else { return }
-        if case .success(let client) = ready.current { client.ended(reason) }
+        let ending = cause.current.map { .lost($0) } ?? outcome.current ?? .lost(Self.cutByServer)
+        guard !ready.fulfil(.failure(ending.reason)) else { return }
+        if case .success(let client) = ready.current { client.connectionEnded(ending) }
     }
+
+    private static let cutByServer = ClientError.closed(reason: "the server cut the connection")
 
     /// Negotiates, then serves the client. Returns why it is over.
     private func live(
         _ inbound: NIOAsyncChannelInboundStream<ByteBuffer>, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
-    ) async -> ClientError {
+    ) async -> Ending {
         var iterator = inbound.makeAsyncIterator()
         var parser = XMLStreamParser()
         do {
-            let (address, stream, events) = try await negotiate(&iterator, &parser, outbound)
-            log.debug("logged in", metadata: ["address": "\(address)", "server": "\(endpoint)"])
-            let client = XMPPClient(
-                address: address, stream: stream, configuration: configuration, limits: limits, channel: pipe.channel,
-                writer: outbound, log: log)
+            let (outcome, stream, events) = try await negotiate(&iterator, &parser, outbound)
+            let link = StreamLink(channel: pipe.channel, cause: cause)
+            let client = try client(outcome, stream, link)
             ready.fulfil(.success(client))
             return try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { await client.keepAlive() }
-                defer { group.cancelAll() }
-                if let reason = await client.received(events) { return reason }
-                while let buffer = try await iterator.next(isolation: #isolation) {
-                    if let reason = await client.received(parser.feed(buffer.readableBytesView)) { return reason }
+                group.addTask { await client.watch(link) }
+                // Should this fail, the connection is closed, which ends the reading too.
+                group.addTask {
+                    for await _ in link.signals {
+                        while let output = client.nextOutput() { try await outbound.write(ByteBuffer(string: output)) }
+                    }
                 }
-                return .closed(reason: "the server cut the connection")
+                defer { group.cancelAll() }
+                if let ending = client.received(events) { return ending }
+                while let buffer = try await iterator.next(isolation: #isolation) {
+                    if let ending = client.received(parser.feed(buffer.readableBytesView)) { return ending }
+                }
+                return .lost(Self.cutByServer)
             }
+        } catch let error as StreamManagementViolation {
+            return .over(ClientError(error), farewell: error.closingText)
         } catch {
-            return ended(by: error)
+            return .lost(ended(by: error))
         }
     }
 
-    /// Logs in. Returns the address the stream was given, how it came about, and what the parser found after that.
+    /// The client whose stream it is from now on.
+    private func client(_ outcome: Outcome, _ stream: StreamDescription, _ link: StreamLink) throws -> XMPPClient {
+        switch (outcome, purpose) {
+        case (.bound(let address), _):
+            log.debug("logged in", metadata: ["address": "\(address)", "server": "\(endpoint)"])
+            return XMPPClient(
+                address: address, stream: stream, configuration: configuration, limits: limits, link: link, log: log)
+        case (.resumed(let handledCount), .resumption(let client)):
+            try client.resumed(over: link, handledCount: handledCount)
+            log.info("stream resumed", metadata: ["server": "\(endpoint)"])
+            return client
+        case (.resumed, .newStream): throw StreamManagementViolation.unexpected("resumed")
+        }
+    }
+
+    private enum Outcome {
+        case bound(JID)
+        case resumed(UInt32)
+    }
+
+    /// Logs in. Returns what the stream is, how it came about, and what the parser found after that.
     private func negotiate(
         _ iterator: inout NIOAsyncChannelInboundStream<ByteBuffer>.AsyncIterator, _ parser: inout XMLStreamParser,
         _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
-    ) async throws -> (JID, StreamDescription, ArraySlice<XMLStreamEvent>) {
+    ) async throws -> (Outcome, StreamDescription, ArraySlice<XMLStreamEvent>) {
+        var resumption: StreamResumption?
+        if case .resumption(let client) = purpose { resumption = client.resumption }
         var negotiation = StreamNegotiation(
             account: configuration.account, password: configuration.password, resource: configuration.resource,
-            cryptography: OpenSSLCryptography())
+            resumption: resumption, cryptography: OpenSSLCryptography())
         var consumedByteCount = 0
         var tlsVersion = ""
         var actions: [StreamNegotiation.Action] = []
@@ -135,6 +199,12 @@ struct StreamConnection: Sendable {
             deadline = startDeadline(.loggingIn)
         }
         var events: ArraySlice<XMLStreamEvent> = []
+        func description() -> StreamDescription {
+            StreamDescription(
+                endpoint: endpoint, ipAddress: pipe.channel.remoteAddress?.ipAddress, tlsVersion: tlsVersion,
+                mechanism: negotiation.mechanism ?? "",
+                features: negotiation.features ?? XMLElement("features", namespace: Namespace.streams))
+        }
         while true {
             while !actions.isEmpty {
                 switch actions.removeFirst() {
@@ -149,12 +219,8 @@ struct StreamConnection: Sendable {
                 case .restartStream:
                     parser = XMLStreamParser()
                     events = []
-                case .bound(let address):
-                    let description = StreamDescription(
-                        endpoint: endpoint, ipAddress: pipe.channel.remoteAddress?.ipAddress, tlsVersion: tlsVersion,
-                        mechanism: negotiation.mechanism ?? "",
-                        features: negotiation.features ?? XMLElement("features", namespace: Namespace.streams))
-                    return (address, description, events)
+                case .bound(let address): return (.bound(address), description(), events)
+                case .resumed(let handledCount): return (.resumed(handledCount), description(), events)
                 case .failed(let error):
                     try? await outbound.write(ByteBuffer(string: "</stream:stream>"))
                     throw error
@@ -206,8 +272,9 @@ struct StreamConnection: Sendable {
             case .securing: limits.securing
             case .loggingIn: limits.loggingIn
             }
-        return pipe.channel.eventLoop.scheduleTask(in: TimeAmount(duration)) { [timedOut, channel = pipe.channel] in
-            timedOut.fulfil(step)
+        return pipe.channel.eventLoop.scheduleTask(in: TimeAmount(duration)) {
+            [cause, endpoint, channel = pipe.channel] in
+            cause.fulfil(.timedOut(step, endpoint))
             channel.close(promise: nil)
         }
     }
@@ -221,7 +288,7 @@ struct StreamConnection: Sendable {
         case TLSHandler.Refusal.unencryptedBytes:
             .protocolFailure(reason: "something came unencrypted after TLS was agreed on")
         case let error as IOError: .closed(reason: error.text)
-        default: .closed(reason: "the server cut the connection")
+        default: Self.cutByServer
         }
     }
 }

@@ -1,5 +1,6 @@
 public import Logging
 internal import NIOCore
+internal import NIOPosix
 internal import SecureChannels
 internal import Synchronization
 public import XML
@@ -8,8 +9,10 @@ public import XMPP
 /// A logged-in stream to the account's server.
 ///
 /// It answers pings and service discovery by itself, asks a silent server whether it is still there, and refuses
-/// requests that nobody serves. `close()` must be called when it is no longer needed. After `closed` it stays
-/// closed; whoever wants to be on-line again connects anew, after a time that `Backoff` names.
+/// requests that nobody serves. When its connection is lost and the server permits it, the stream goes on over another
+/// one (XEP-0198), for which it tries for up to two minutes: meanwhile what is sent waits, and so do the requests that
+/// are under way. `close()` must be called when it is no longer needed. After `closed` it stays closed; whoever wants
+/// to be on-line again connects anew, after a time that `Backoff` names.
 public final class XMPPClient: StanzaChannel {
     /// The full address the server bound for this stream.
     public let address: JID
@@ -18,17 +21,27 @@ public final class XMPPClient: StanzaChannel {
 
     let log: Logger
     let limits: StreamConnection.Limits
+    let configuration: ClientConfiguration
     let registry: ServiceDiscoveryRegistry
     let state: Mutex<State>
-    private let channel: any Channel
-    private let writer: NIOAsyncChannelOutboundWriter<ByteBuffer>
-    private let end = OneShot<ClientError>()
+    private let eventLoop: any EventLoop = MultiThreadedEventLoopGroup.singleton.any()
+    let end = OneShot<ClientError>()
     private let idPrefix = hexadecimal(secureRandomBytes(6))
 
     typealias Answer = OneShot<Result<XMLElement?, any Error>>
 
     struct State {
         var requests: IQTracker<Answer>
+        var management: StreamManagement
+        /// The connection; `nil` while the stream has none.
+        var link: StreamLink?
+        /// Tries to get another connection.
+        var resumption: Task<Void, Never>?
+        /// When the stream last went on over another connection.
+        var resumed: ContinuousClock.Instant?
+        var backoff: Backoff
+        /// Becomes known when there may be room for more stanzas; there if somebody waits for that.
+        var room: OneShot<Void>?
         var router = StanzaRouter()
         var discovery = DiscoveryCache()
         var lastNumber = 0
@@ -61,38 +74,53 @@ public final class XMPPClient: StanzaChannel {
         guard configuration.account.local != nil else { throw .notAnAccount(configuration.account) }
         let domain = configuration.account.domain
         guard domain.utf8.allSatisfy({ $0 < 0x80 }) else { throw .domainNotASCII(domain) }
-        var failure = ClientError.noService(domain: domain)
-        var isFirst = true
-        for endpoint in await ServerEndpoint.find(for: configuration, log: log) {
-            do throws(ClientError) {
-                return try await StreamConnection.open(
-                    endpoint, configuration: configuration, limits: limits, log: log)
-            } catch {
-                log.debug("no stream", metadata: ["server": "\(endpoint)", "error": "\(error)"])
-                guard error.concernsEndpointOnly else { throw error }
-                if isFirst || error.weight > failure.weight { failure = error }
-                isFirst = false
-            }
-        }
-        throw failure
+        return try await open(.newStream, configuration, limits: limits, log: log)
     }
 
+    /// Tries one endpoint after the other.
+    ///
+    /// - Parameter preferred: those to try before the ones that the DNS names, which is asked only then.
+    static func open(
+        _ purpose: StreamConnection.Purpose, preferring preferred: [ServerEndpoint] = [],
+        _ configuration: ClientConfiguration, limits: StreamConnection.Limits, log: Logger
+    ) async throws(ClientError) -> XMPPClient {
+        var failure: ClientError?
+        for asksDNS in [false, true] {
+            let found = asksDNS ? await ServerEndpoint.find(for: configuration, log: log) : []
+            for endpoint in asksDNS ? found.filter({ !preferred.contains($0) }) : preferred {
+                do throws(ClientError) {
+                    return try await StreamConnection.open(
+                        endpoint, for: purpose, configuration: configuration, limits: limits, log: log)
+                } catch {
+                    log.debug("no stream", metadata: ["server": "\(endpoint)", "error": "\(error)"])
+                    guard error.concernsEndpointOnly else { throw error }
+                    if error.weight > failure?.weight ?? -1 { failure = error }
+                }
+            }
+        }
+        throw failure ?? .noService(domain: configuration.account.domain)
+    }
+
+    /// Creates the client of a stream that was just bound.
     init(
         address: JID, stream: StreamDescription, configuration: ClientConfiguration, limits: StreamConnection.Limits,
-        channel: any Channel, writer: NIOAsyncChannelOutboundWriter<ByteBuffer>, log: Logger
+        link: StreamLink, log: Logger
     ) {
         self.address = address
         self.stream = stream
+        self.configuration = configuration
         self.limits = limits
-        self.channel = channel
-        self.writer = writer
         self.log = log
         registry = ServiceDiscoveryRegistry(
             features: configuration.features, clientName: configuration.clientName
         ) { DigestAlgorithm.sha1.hash($0) }
-        state = Mutex(State(requests: IQTracker(address: address)))
+        let management = StreamManagement(isOffered: StreamManagement.isOffered(in: stream.features))
+        let backoff = Backoff(maximumSeconds: limits.longestPauseSeconds)
+        state = Mutex(
+            State(requests: IQTracker(address: address), management: management, link: link, backoff: backoff))
         // Another client like this one need not be asked what it can do.
         state.withLock { $0.discovery.keep(registry.info, for: registry.capabilities) }
+        link.wake()
     }
 
     // MARK: The connection
@@ -114,7 +142,8 @@ public final class XMPPClient: StanzaChannel {
         }
     }
 
-    /// Closes the stream in order: the server delivers what it was given before. Waits for that 2 s at most.
+    /// Closes the stream in order: the server delivers what it was given before, and keeps nothing to go on with. Waits
+    /// for that 2 s at most, also for a connection when there is none.
     ///
     /// Those whom presence was directed to are told that it is over: Prosody does not where contacts got none, and Dino
     /// then goes on offering its files to the device that is gone.
@@ -123,78 +152,71 @@ public final class XMPPClient: StanzaChannel {
             defer { state.isClosing = true }
             return !state.isClosing
         }
-        guard isFirst, end.current == nil else {
-            _ = try? await end.value
-            return
-        }
-        let deadline = channel.eventLoop.scheduleTask(in: TimeAmount(limits.closing)) { [channel] in
-            channel.close(promise: nil)
-        }
-        let directed = state.withLock { $0.isAvailable ? [] : $0.directed }
-        for address in directed { try? await send(Presence(to: address, kind: .unavailable).element) }
-        try? await writer.write(ByteBuffer(string: Self.streamEnd))
-        // Not stopped by cancellation: the one who closes may be a task that was cancelled.
-        await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
-            channel.closeFuture.whenComplete { _ in done.resume() }
-        }
-        deadline.cancel()
-    }
-
-    /// Asks a silent server whether it is still there, and closes the connection when it does not answer. Ends with
-    /// the task.
-    func keepAlive() async {
-        while !Task.isCancelled, end.current == nil {
-            let due = state.withLock(\.lastReceived) + limits.silence
-            if ContinuousClock.now < due {
-                do { try await Task.sleep(until: due, clock: .continuous) } catch { return }
-                continue
+        if isFirst, end.current == nil {
+            let deadline = eventLoop.scheduleTask(in: TimeAmount(limits.closing)) { [self] in
+                let (link, resumption) = state.withLock { ($0.link, $0.resumption) }
+                let reason = ClientError.closed(reason: "the server does not close it")
+                if let link { return link.cut(reason) }
+                resumption?.cancel()
+                ended(reason)
             }
-            let asked = ContinuousClock.now
-            // A timer of its own, since writing may take for ever too when the server is gone.
-            let deadline = channel.eventLoop.scheduleTask(in: TimeAmount(limits.patience)) {
-                guard self.state.withLock(\.lastReceived) < asked else { return }
-                self.end.fulfil(.unresponsive)
-                self.channel.close(promise: nil)
-            }
-            _ = try? await request(.get, to: nil, payload: Ping.request, timeout: limits.patience)
+            let directed = state.withLock { $0.isAvailable ? [] : $0.directed }
+            for address in directed { try? await send(Presence(to: address, kind: .unavailable).element) }
+            state.withLock { $0.management.close() }
+            wake()
+            await waitForEnd()
             deadline.cancel()
-            // An answer of any kind has moved the time; without one the connection is closed by now.
-            guard state.withLock(\.lastReceived) > asked else {
-                end.fulfil(.unresponsive)
-                channel.close(promise: nil)
-                return
-            }
+        } else {
+            await waitForEnd()
         }
     }
 
-    /// The connection is over.
+    /// Not stopped by cancellation: the one who closes may be a task that was cancelled.
+    private func waitForEnd() async {
+        await Task { [end] in _ = try? await end.value }.value
+    }
+
+    /// The stream is over.
     func ended(_ reason: ClientError) {
-        end.fulfil(state.withLock(\.isClosing) ? .closed(reason: "closed here") : reason)
-        let reason = end.current ?? reason
+        let reason = state.withLock(\.isClosing) ? .closed(reason: "closed here") : reason
+        guard end.fulfil(reason) else { return }
         log.debug("stream ended", metadata: ["reason": "\(reason)"])
-        let (answers, router) = state.withLock { state in
-            defer { state.router = StanzaRouter() }
-            return (state.requests.cancelAll(), state.router)
+        let (answers, router, room) = state.withLock { state in
+            defer { (state.router, state.room) = (StanzaRouter(), nil) }
+            return (state.requests.cancelAll(), state.router, state.room)
         }
         for answer in answers { answer.fulfil(.failure(StanzaChannelError.closed(reason: reason.description))) }
         router.finish()
+        room?.fulfil(())
     }
-
-    static let streamEnd = "</stream:stream>"
 
     // MARK: Sending
 
-    /// Sends a stanza; waits while the connection takes no more.
+    /// Sends a stanza; waits while too many others do.
     ///
     /// - Throws: `StanzaChannelError`, or `CancellationError`.
     public func send(_ stanza: XMLElement) async throws {
-        if let reason = end.current { throw StanzaChannelError.closed(reason: reason.description) }
-        do {
-            try await writer.write(ByteBuffer(string: stanza.serialized(defaultNamespace: Namespace.client)))
-        } catch is CancellationError {
-            throw CancellationError()
-        } catch {
-            throw StanzaChannelError.closed(reason: end.current?.description ?? "the connection was cut")
+        try Task.checkCancellation()
+        while true {
+            if let reason = end.current { throw StanzaChannelError.closed(reason: reason.description) }
+            guard let room = enqueue(stanza) else { return }
+            try await room.value
+        }
+    }
+
+    /// Puts a stanza among those that are to be sent. Returns what becomes known when there may be room, if there is
+    /// none.
+    func enqueue(_ stanza: XMLElement) -> OneShot<Void>? {
+        let text = stanza.serialized(defaultNamespace: Namespace.client)
+        return state.withLock { state in
+            guard !state.management.enqueue(text) else {
+                state.link?.wake()
+                return nil
+            }
+            let room = state.room ?? OneShot()
+            // After the end nobody would make it known.
+            if end.current != nil { room.fulfil(()) } else { state.room = room }
+            return room
         }
     }
 
@@ -216,9 +238,8 @@ public final class XMPPClient: StanzaChannel {
         }
         // After the tracking, so that either this or `ended` sees the request.
         if end.current != nil { answer.fulfil(.failure(StanzaChannelError.closed(reason: "the connection has ended"))) }
-        let deadline = channel.eventLoop.scheduleTask(in: TimeAmount(timeout)) { [self] in
-            forget(id, StanzaChannelError.timedOut)
-        }
+        let sent = ContinuousClock.now
+        let deadline = eventLoop.scheduleTask(in: TimeAmount(timeout)) { [self] in expire(id, sent, timeout) }
         do {
             try await send(IQ(to: to, id: id, content: kind == .get ? .get(payload) : .set(payload)).element)
         } catch {
@@ -235,97 +256,20 @@ public final class XMPPClient: StanzaChannel {
         }
     }
 
+    /// The time of a request is over, unless it has not run: while the stream has no connection, and as long as it may
+    /// turn out to have none.
+    private func expire(_ id: String, _ sent: ContinuousClock.Instant, _ timeout: Duration) {
+        let more: Duration? = state.withLock { state in
+            let isInDoubt = state.management.isOn && state.lastReceived < sent
+            if state.link == nil || isInDoubt { return min(timeout, .seconds(1)) }
+            let left = max(sent, state.resumed ?? sent) + timeout - .now
+            return left > .zero ? left : nil
+        }
+        guard let more, end.current == nil else { return forget(id, StanzaChannelError.timedOut) }
+        eventLoop.scheduleTask(in: TimeAmount(more)) { [self] in expire(id, sent, timeout) }
+    }
+
     private func forget(_ id: String, _ error: any Error) {
         state.withLock { $0.requests.cancel(id: id) }?.fulfil(.failure(error))
-    }
-
-    // MARK: Receiving
-
-    /// The requests in a namespace. At most 256 may wait; more are refused with `resource-constraint`.
-    public func requests(inNamespace namespace: String) -> AsyncStream<IQ> {
-        let (stream, continuation) = AsyncStream.makeStream(
-            of: IQ.self, bufferingPolicy: .bufferingOldest(StanzaRouter.waitingCount))
-        let (number, former) = state.withLock { $0.router.addRequests(inNamespace: namespace, continuation) }
-        former?.finish()
-        continuation.onTermination = { [weak self] _ in
-            self?.state.withLock { $0.router.removeRequests(inNamespace: namespace, number: number) }
-        }
-        if end.current != nil { continuation.finish() }
-        return stream
-    }
-
-    /// The messages with a child in a namespace, those of carbons included. At most 256 may wait; more are dropped.
-    public func messages(withChildIn namespace: String) -> AsyncStream<XMLElement> {
-        let (stream, continuation) = AsyncStream.makeStream(
-            of: XMLElement.self, bufferingPolicy: .bufferingOldest(StanzaRouter.waitingCount))
-        let number = state.withLock { $0.router.addMessages(withChildIn: namespace, continuation) }
-        continuation.onTermination = { [weak self] _ in
-            self?.state.withLock { $0.router.removeMessages(withChildIn: namespace, number: number) }
-        }
-        if end.current != nil { continuation.finish() }
-        return stream
-    }
-
-    /// Deals with what the parser found. Returns why the stream is over, if it is.
-    func received(_ events: some Collection<XMLStreamEvent>) async -> ClientError? {
-        state.withLock { $0.lastReceived = .now }
-        for event in events {
-            switch event {
-            case .stanza(let element):
-                if let error = StreamError(element) { return ClientError(error) }
-                await received(element)
-            case .end:
-                if !state.withLock(\.isClosing) { try? await writer.write(ByteBuffer(string: Self.streamEnd)) }
-                return .closed(reason: "the server closed it")
-            case .failed(let error):
-                let text = StreamError(unreadable: error).closingText
-                try? await writer.write(ByteBuffer(string: text))
-                return .protocolFailure(reason: "its XML cannot be read")
-            case .header: return .protocolFailure(reason: "a second stream header came")
-            }
-        }
-        return nil
-    }
-
-    private func received(_ element: XMLElement) async {
-        guard element.namespace == Namespace.client else { return }
-        switch element.name {
-        case "iq":
-            guard let answer = iqReceived(element) else { return }
-            try? await send(answer)
-        case "message":
-            guard let message = try? Message(element) else { return }
-            let inner = Carbon(message, account: address).map(\.message.element) ?? element
-            state.withLock { $0.router }.route(message: inner)
-        case "presence":
-            guard let presence = try? Presence(element) else { return }
-            let router = state.withLock { state in
-                state.discovery.note(presence)
-                return state.router
-            }
-            router.route(presence: presence)
-        default: return
-        }
-    }
-
-    /// Deals with an IQ. Returns the answer to send now, if there is one.
-    private func iqReceived(_ element: XMLElement) -> XMLElement? {
-        guard let iq = try? IQ(element) else { return IQ.errorAnswer(toInvalid: element) }
-        switch iq.content {
-        case .result(let payload):
-            state.withLock { $0.requests.answered(by: iq) }?.fulfil(.success(payload))
-            return nil
-        case .error(let error):
-            state.withLock { $0.requests.answered(by: iq) }?.fulfil(.failure(error))
-            return nil
-        case .get(let payload), .set(let payload):
-            switch state.withLock({ $0.router }).route(request: iq, namespace: payload.namespace) {
-            case .taken: return nil
-            case .tooMany: return iq.refusal(StanzaError(.resourceConstraint, kind: .wait)).element
-            case .nobody: break
-            }
-            let answer = Ping.answer(to: iq) ?? registry.answer(to: iq)
-            return (answer ?? iq.refusal(StanzaError(.serviceUnavailable, kind: .cancel))).element
-        }
     }
 }

@@ -1,18 +1,22 @@
 // Wire/File-Continuation.md and Wire/Stream-Continuation.md: going on in another session when a path is lost.
 import Client
 import Jingle
+import Transports
 import XMPP
 
 extension TransferService {
     /// How long there may be no answer at all, from the loss of the path on: what took the path may have taken the way to the
     /// server for a while, too.
     static let continuationTimeout = Duration.seconds(60)
+    /// How long a device may take to say that it is there; also while our own stream has no connection.
+    private static let inquiryTimeout = Duration.seconds(10)
 
     /// What is known of a device with which something is to go on.
     enum Readiness: Sendable {
         /// It is there, and can go on.
         case ready
-        /// Nothing was heard of it.
+        /// Nothing was heard of it. Its stream to the server may be without a connection, and then what is asked waits
+        /// there.
         case unknown
         /// It is not there, or cannot go on; or the stream to the server is over.
         case gone
@@ -24,7 +28,10 @@ extension TransferService {
     func readiness(of device: JID, for application: TransferApplication) async throws -> Readiness {
         guard let feature = application.continuation else { return .gone }
         do {
-            return try await client.discover(device, isFresh: true).has(feature) ? .ready : .gone
+            let info = try await within(Self.inquiryTimeout) {
+                try await client.discover(device, timeout: Self.inquiryTimeout, isFresh: true)
+            }
+            return info.map { $0.has(feature) ? .ready : .gone } ?? .unknown
         } catch StanzaChannelError.timedOut {
             return .unknown
         } catch {

@@ -11,7 +11,7 @@ public protocol StanzaChannel: Sendable {
     var maximumStanzaByteCount: Int? { get }
 
     /// Sends a `get` or `set` to an address, and returns once it is queued for writing: what one task sends goes out in
-    /// that order. The time runs from now on.
+    /// that order. The time runs from now on, and anew from when a stream that lost its connection goes on.
     ///
     /// - Parameter to: whom to ask; `nil` for the own account's server.
     /// - Throws: `StanzaChannelError`, `CancellationError`.

@@ -1,14 +1,15 @@
 public import XML
 
-/// The way from a new connection to a bound resource (RFC 6120 § 4 to § 7), without I/O.
+/// The way from a new connection to a bound resource (RFC 6120 § 4 to § 7), or back to a stream that lost its
+/// connection (XEP-0198 § 5), without I/O.
 ///
 /// The caller reports what happens, with one method for each event, and does what the returned actions say, in
 /// order, before it reports the next. Over TCP begin with `connected()`; with direct TLS (XEP-0368), and after the
 /// handshake that `.startTLS` asks for, call `tlsEstablished(_:)`. TLS is never skipped: a server that does not offer
 /// STARTTLS on a plain connection gets no log-in.
 ///
-/// Once `.bound` or `.failed` was returned, the machine is done and ignores further events; those after `.bound`
-/// belong to the caller.
+/// Once `.bound`, `.resumed` or `.failed` was returned, the machine is done and ignores further events; those after
+/// `.bound` and `.resumed` belong to the caller.
 public struct StreamNegotiation: Sendable {
     /// What the caller has to do.
     public enum Action: Sendable, Hashable {
@@ -21,6 +22,8 @@ public struct StreamNegotiation: Sendable {
         case restartStream
         /// The stream is ready under this address.
         case bound(JID)
+        /// The former stream goes on, of which the server has received so many stanzas.
+        case resumed(handledCount: UInt32)
         /// There will be no stream; close the connection.
         case failed(StreamNegotiationError)
     }
@@ -45,12 +48,14 @@ public struct StreamNegotiation: Sendable {
         case authenticating(Exchange)
         case binding(sessionRequired: Bool)
         case establishingSession(JID)
+        case resuming(StreamResumption)
         case finished
     }
 
     private let account: JID
     private let password: Password
     private let resource: String?
+    private let resumption: StreamResumption?
     private let cryptography: any SASLCryptography
     private var state = State.initial
 
@@ -67,11 +72,16 @@ public struct StreamNegotiation: Sendable {
     /// - Parameters:
     ///   - account: the account's address, with a local part.
     ///   - resource: the resource to ask for; `nil` leaves the choice to the server.
-    public init(account: JID, password: Password, resource: String?, cryptography: any SASLCryptography) {
+    ///   - resumption: the stream to go on with instead.
+    public init(
+        account: JID, password: Password, resource: String?, resumption: StreamResumption? = nil,
+        cryptography: any SASLCryptography
+    ) {
         precondition(account.local != nil, "an account has a local part")
         self.account = account.bare
         self.password = password
         self.resource = resource
+        self.resumption = resumption
         self.cryptography = cryptography
     }
 
@@ -89,7 +99,8 @@ public struct StreamNegotiation: Sendable {
         switch state {
         case .initial, .awaitingTLS: break
         case .finished: return []
-        case .awaitingHeader, .awaitingFeatures, .awaitingProceed, .authenticating, .binding, .establishingSession:
+        case .awaitingHeader, .awaitingFeatures, .awaitingProceed, .authenticating, .binding, .establishingSession,
+            .resuming:
             preconditionFailure("TLS was not asked for")
         }
         state = .awaitingHeader(.secured(tls))
@@ -143,6 +154,9 @@ public struct StreamNegotiation: Sendable {
             guard let answer = try? IQ(element), answer.id == Self.sessionID else { break }
             if case .error(let error) = answer.content { return fail(.bindingRefused(error)) }
             return finish(.bound(address))
+        case .resuming(let resumption):
+            guard element.namespace == StreamManagement.namespace else { break }
+            return resumptionReceived(element, resumption)
         // In `awaitingTLS`, this is what somebody put between the agreement on TLS and the handshake.
         case .initial, .awaitingHeader, .awaitingTLS, .finished: break
         }
@@ -165,6 +179,7 @@ public struct StreamNegotiation: Sendable {
             }
         case .authenticated:
             self.features = features
+            if let resumption { return resume(resumption, features) }
             guard features.first("bind", namespace: Namespace.bind) != nil else { return fail(.bindingNotOffered) }
             // RFC 6121 dropped the session; servers that keep it for old clients mark it as optional.
             let session = features.first("session", namespace: Namespace.session)
@@ -246,6 +261,25 @@ public struct StreamNegotiation: Sendable {
             guard sessionRequired else { return finish(.bound(address)) }
             state = .establishingSession(address)
             return [request(id: Self.sessionID, XMLElement("session", namespace: Namespace.session))]
+        }
+    }
+
+    private mutating func resume(_ resumption: StreamResumption, _ features: XMLElement) -> [Action] {
+        guard StreamManagement.isOffered(in: features) else {
+            return fail(.resumptionRefused(StanzaError(.featureNotImplemented, kind: .cancel)))
+        }
+        state = .resuming(resumption)
+        return [.send(resumption.element.serialized())]
+    }
+
+    private mutating func resumptionReceived(_ element: XMLElement, _ resumption: StreamResumption) -> [Action] {
+        do throws(StreamManagementViolation) {
+            switch try resumption.answer(element) {
+            case .success(let handledCount): return finish(.resumed(handledCount: handledCount))
+            case .failure(let error): return fail(.resumptionRefused(error))
+            }
+        } catch {
+            return fail(.unexpectedElement(element.name))
         }
     }
 

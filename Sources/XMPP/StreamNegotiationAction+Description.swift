@@ -7,6 +7,7 @@ extension StreamNegotiation.Action: CustomStringConvertible, CustomDebugStringCo
         case .startTLS: "start TLS"
         case .restartStream: "restart the stream"
         case .bound(let address): "bound to \(address)"
+        case .resumed(let handledCount): "resumed after \(handledCount) stanzas"
         case .failed(let error): "failed: \(error)"
         }
     }

@@ -30,4 +30,6 @@ public enum StreamNegotiationError: Error, Sendable, Hashable {
     case bindingNotOffered
     /// The server refused to bind a resource, or to establish a session.
     case bindingRefused(StanzaError)
+    /// The server does not go on with the stream that lost its connection.
+    case resumptionRefused(StanzaError)
 }

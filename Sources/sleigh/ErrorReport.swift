@@ -45,7 +45,8 @@ enum ErrorReport {
             case .tlsFailed(_, .protocolFailure):
                 "Is it the right port? Direct TLS is written tls:HOST:PORT, and usually 5223; 5222 is for STARTTLS."
             case .streamError(.hostUnknown): "That server does not serve the domain: check the address and --server."
-            case .tlsFailed, .timedOut, .unresponsive, .closed, .protocolFailure, .streamError: "Try again later."
+            case .tlsFailed, .timedOut, .unresponsive, .closed, .notResumed, .protocolFailure, .streamError:
+                "Try again later."
             case .startTLSNotOffered: "Sleigh never logs in without encryption. Ask whoever runs the server."
             case .authenticationFailed(.notAuthorized): "Check the address, and run sleigh login again."
             case .serverNotAuthentic: "Do not give it the password; ask whoever runs the server."

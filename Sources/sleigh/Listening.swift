@@ -5,7 +5,7 @@ import TerminalUI
 import Transports
 import XMPP
 
-/// Waits for what peers offer, and logs in again when the connection to the server is lost.
+/// Waits for what peers offer, and logs in again when the stream to the server is over and could not be resumed.
 struct Listening: Sendable {
     var account: AccountOptions.Resolved
     var device: Device

@@ -18,6 +18,17 @@ import Testing
         .map(\.description)
     }
 
+    @Test(arguments: [
+        ("b.example.org", "b.example.org:5222"), ("b.example.org:443", "b.example.org:443"),
+        ("[2001:db8::1]:9222", "[2001:db8::1]:9222"), ("tls:b.example.org", nil), ("", nil), ("a b", nil), ("a:0", nil),
+        ("2001:db8::1", nil),
+    ])
+    func aServersWishIsRead(location: String, expected: String?) {
+        #expect(ServerEndpoint(location: location, security: .startTLS)?.description == expected)
+        let direct = ServerEndpoint(location: location, security: .directTLS)
+        #expect(direct?.description == expected.map { "tls:" + $0 })
+    }
+
     @Test func withoutRecordsTheDomainItselfIsTried() {
         #expect(ordered(direct: [], startTLS: []) == ["example.org:5222"])
     }

@@ -5,10 +5,13 @@ import Testing
 /// A real Prosody on the loopback interface, with a throw-away authority and accounts, for one suite.
 ///
 /// Its hosts differ in what they offer: `modern.test` SCRAM-SHA-256 and -PLUS with TLS 1.3, `old.test` TLS 1.2 only,
-/// `sha1.test` SCRAM-SHA-1, `plain.test` only PLAIN, `wrong.test` a certificate for another name. Each has the
-/// accounts alice and bob with the password `pencil`.
+/// `sha1.test` SCRAM-SHA-1, `plain.test` only PLAIN, `wrong.test` a certificate for another name, `resumable.test`
+/// streams that can be resumed, `forgetful.test` such for a second. Each has the accounts alice and bob with the
+/// password `pencil`.
 final class TestProsody: Sendable {
-    static let hosts = ["modern.test", "old.test", "sha1.test", "plain.test", "wrong.test"]
+    static let hosts = [
+        "modern.test", "old.test", "sha1.test", "plain.test", "wrong.test", "resumable.test", "forgetful.test",
+    ]
 
     let folder: URL
     private let process: ServerProcess
@@ -95,6 +98,8 @@ final class TestProsody: Sendable {
             case "plain.test":
                 text +=
                     "    disable_sasl_mechanisms = { \(scram256), \"SCRAM-SHA-1\", \"SCRAM-SHA-1-PLUS\" }\n"
+            case "resumable.test": text += "    modules_enabled = { \"smacks\" }\n"
+            case "forgetful.test": text += "    modules_enabled = { \"smacks\" }\n    smacks_hibernation_time = 1\n"
             default: break
             }
         }

@@ -89,6 +89,39 @@ extension EndToEnd {
             #expect(listener.isRunning && servers.allSatisfy(\.isRunning), "\(listener.messages)")
         }
 
+        /// The other side is gone, and nothing goes on: whoever is connected learns it, whether it waits or writes.
+        @Test func nobodyIsLeftToGoOn() async throws {
+            try await World.with(.lan, server: ["--no-smacks"]) { world in
+                let server = try await world.echoServer(on: .b, at: "7003")
+                let listener = try await world.forwardListener(["--allow", "127.0.0.1:*"])
+                let client = try await world.forward(["-L", "8003:127.0.0.1:7003", "--path", "tcp"])
+                let programs = try ["s.recv(1)", "while True: s.sendall(bytes(1 << 16))"].map {
+                    try world.python(
+                        on: .a,
+                        """
+                        import socket
+                        s = socket.create_connection(("127.0.0.1", 8003)); s.sendall(b"one"); s.recv(3)
+                        print("joined", flush=True)
+                        try:
+                            \($0)
+                        except OSError: pass
+                        print("over")
+                        """)
+                }
+                for program in programs {
+                    try await wait(for: "the echo", within: .seconds(30)) {
+                        program.output.contains("joined") || !program.isRunning
+                    }
+                }
+                listener.signal(SIGKILL)
+                _ = try await client.event("disconnected")
+                for program in programs {
+                    #expect(try await program.exit(within: .seconds(30)).output == "joined\nover\n")
+                }
+                #expect(client.isRunning && server.isRunning, "\(client.messages)")
+            }
+        }
+
         /// There is nothing else to be had: nobody takes for complete what is not.
         @Test func pathIsLostForGood() async throws {
             try await World.with(.link, link: Self.link) { world in

@@ -113,9 +113,10 @@ extension EndToEnd {
 
         // MARK: - Ends before their time
 
+        /// With stream management the server could not tell, for some time, who is dead from who changes networks.
         @Test(arguments: [("bob", "tcp"), ("alice", "tcp"), ("bob", "socks5"), ("alice", "socks5")])
         func peerIsKilledInTheMiddle(victim: String, path: String) async throws {
-            try await World.with(.lan, server: ["--components"]) { world in
+            try await World.with(.lan, server: ["--components", "--no-smacks"]) { world in
                 let got = world.folder.appending(path: "got")
                 let pair = try await Self.pair(
                     in: world, bob: "exec \"$@\" </dev/null >\(got.path)", alice: "exec \"$@\" </dev/zero",

@@ -5,16 +5,20 @@ extension EndToEnd {
     /// What the XMPP server does, and what it gets to see.
     @Suite("Server")
     struct Server {
-        @Test func receiverReturnsWithTheServer() async throws {
-            try await World.with(.veth) { world in
+        /// With stream management it first tries to go on, which the server, once it is back, knows nothing of.
+        @Test(arguments: [false, true]) func receiverReturnsWithTheServer(isResumable: Bool) async throws {
+            try await World.with(.veth, server: isResumable ? ["--module", "smacks"] : []) { world in
                 let file = try world.makeFile(byteCount: 1 << 20)
                 let receiver = try await world.receiver(["--yes"])
                 try await world.stopServer()
-                try await wait(for: "announcement of the next attempt") {
-                    receiver.messages.contains("Trying again in") || !receiver.isRunning
+                if !isResumable {
+                    try await wait(for: "announcement of the next attempt") {
+                        receiver.messages.contains("Trying again in") || !receiver.isRunning
+                    }
                 }
                 try await world.startServer()
-                _ = try await receiver.event("ready", number: 2)
+                _ = try await receiver.event("ready", number: 2, within: .seconds(60))
+                #expect(receiver.messages.contains("Trying again in"), "\(receiver.messages)")
                 let sent = try await world.sender(of: [file]).exit()
                 #expect(sent.status == 0, "\(sent.messages)")
                 world.expectReceived(file)

@@ -83,7 +83,35 @@ struct ContinuedConnectionTests {
         }
     }
 
-    /// A stream that the peer has given up while nothing carried it is over, and so is one that it does not list.
+    /// A stream of an earlier connection that its opener does not list is over; those that are listed go on.
+    @Test func whatIsNotListedIsOver() async throws {
+        let bob = connection(.responder)
+        var accepted: [any ByteStream] = []
+        do {
+            let (near, far) = BreakableConnection.pair(breakingAfter: nil, seed: 1)
+            let carried = Task { try await bob.carry(over: far, contentName: "f") }
+            for number: UInt64 in [1, 3] {
+                let stream = try await near.openStream(contentName: "f")
+                try await stream.writeAll(StreamAttachment.first(number).bytes, pool: pool)
+                accepted.append(try await bob.acceptStream().stream)
+            }
+            carried.cancel()
+            _ = await carried.result
+        }
+        let (near, far) = BreakableConnection.pair(breakingAfter: nil, seed: 1)
+        let carried = Task { try await bob.carry(over: far, contentName: "f") }
+        let list = try await near.openStream(contentName: "f")
+        try await list.writeAll(StreamAttachment.list([3]).bytes, pool: pool)
+        try await list.finish()
+        await #expect(throws: ByteStreamError.reset(code: 1)) { _ = try await accepted[0].read() }
+        let again = try await near.openStream(contentName: "f")
+        try await again.writeAll(StreamAttachment.again(3).bytes + [0, 0, 0, 0, 1, 9], pool: pool)
+        #expect(try await accepted[1].read()?.bytes.first == 9)
+        carried.cancel()
+        _ = await carried.result
+    }
+
+    /// A stream that the peer has given up while nothing carried it is over.
     @Test func whatThePeerGaveUpIsOver() async throws {
         let (alice, bob) = (connection(.initiator), connection(.responder))
         let asked = try await alice.openStream(contentName: "f")

@@ -94,6 +94,25 @@ struct ContinuedStreamTests {
         await #expect(throws: ByteStreamError.self) { try await other.value }
     }
 
+    /// Also when its end comes while the acknowledgement of its last bytes is still put off.
+    @Test func nothingIsLeftOfIt() async throws {
+        weak var remaining: ContinuedStream?
+        do {
+            let (alice, bob) = (ContinuedStream(window: 1000, pool: pool), ContinuedStream(window: 1000, pool: pool))
+            remaining = bob
+            let (near, far) = BreakableStream.pair(breakingAfter: nil, SeededRandom(seed: 1))
+            async let one: Void = alice.carry(over: near)
+            async let other: Void = bob.carry(over: far)
+            try await alice.write(block([1], pool))
+            async let aliceIsDone: Void = alice.finish()
+            async let bobIsDone: Void = bob.finish()
+            #expect(try await bob.readAll() == [1])
+            #expect(try await alice.readAll() == [])
+            _ = try await (one, other, aliceIsDone, bobIsDone)
+        }
+        #expect(remaining == nil)
+    }
+
     /// Without a carrier it waits, until somebody gives it up.
     @Test func waitingCanBeCancelled() async throws {
         let stream = ContinuedStream(window: 1000, pool: pool)

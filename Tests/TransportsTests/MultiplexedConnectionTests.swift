@@ -85,6 +85,15 @@ struct MultiplexedConnectionTests {
         }
     }
 
+    /// By which the windows of what goes on above it grow.
+    @Test func roundTripIsKnown() async throws {
+        try await with { client, server in
+            for connection in [client, server] {
+                while connection.statistics.roundTripTime == nil { try await Task.sleep(for: .milliseconds(1)) }
+            }
+        }
+    }
+
     @Test func closingDeliversWhatWasFinished() async throws {
         try await with { client, server in
             let content = numbered(400_000, salt: 4)

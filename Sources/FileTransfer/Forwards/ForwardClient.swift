@@ -90,7 +90,7 @@ public final class ForwardClient: Sendable {
     /// - Throws: ``ForwardError`` when the peer refuses to listen; `TransferError`, `StanzaChannelError`,
     ///   `CancellationError`.
     public func run(with peer: JID, service: TransferService) async throws {
-        try await run(with: peer, service: service) { link in
+        _ = try await run(with: peer, service: service) { link in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 defer { group.cancelAll() }
                 for (index, forward) in self.remote.enumerated() {
@@ -115,7 +115,7 @@ public final class ForwardClient: Sendable {
     /// - Throws: ``ForwardError/refused(_:_:)``, `TransferError`, `LocalFileError`, `StanzaChannelError`,
     ///   `CancellationError`.
     public func joinStandard(to target: ForwardAddress, with peer: JID, service: TransferService) async throws {
-        try await run(with: peer, service: service) { link in
+        let isComplete = try await run(with: peer, service: service) { link in
             let opened: ForwardLink.Opened
             do {
                 opened = try await link.open(.connect(target))
@@ -131,15 +131,20 @@ public final class ForwardClient: Sendable {
             let counts = try await StreamCopy(stream: opened.stream, end: end) { _ in }.run(stopping: never)
             self.report(.ended(target, sent: counts.sent, received: counts.received))
         }
+        guard isComplete else {
+            throw TransferError.interrupted(
+                byteCount: 0, "the peer ended the session before both directions had ended")
+        }
     }
 
+    /// - Returns: whether `body` has returned; otherwise the peer has ended the session before.
     private func run(
         with peer: JID, service: TransferService, _ body: @escaping @Sendable (ForwardLink) async throws -> Void
-    ) async throws {
+    ) async throws -> Bool {
         let report = { @Sendable [report] in report(.session($0)) }
         let joint = ForwardJoint(as: .initiator, body)
         let record = TransferRecord(started: .now) { joint.progress }
-        try await joint.run {
+        return try await joint.run {
             try await service.goingOn(.forward, record, report: report) { loss in
                 let outgoing = OutgoingSession(
                     service: service, application: .forward, description: .forward, senders: .both,

@@ -26,8 +26,12 @@ final class ForwardJoint: Sendable {
     /// How many bytes of all connections have arrived, as far as it is known.
     var progress: Int64 { continued.withLock { $0 }?.arrivedByteCount ?? 0 }
 
-    /// Runs the sessions, one after the other, beside the body, which goes through them all.
-    func run(_ sessions: @escaping @Sendable () async throws -> Void) async throws {
+    /// Runs the sessions, one after the other, beside the body, which goes through them all. When no session follows, what has
+    /// come is still written, and all streams end.
+    ///
+    /// - Returns: whether the body has returned; otherwise the peer has ended the session before.
+    /// - Throws: what `sessions` throws.
+    func run(_ sessions: @escaping @Sendable () async throws -> Void) async throws -> Bool {
         try await withThrowingTaskGroup(of: Bool.self) { group in
             defer { group.cancelAll() }
             group.addTask {
@@ -35,11 +39,20 @@ final class ForwardJoint: Sendable {
                 return false
             }
             group.addTask {
-                try await sessions()
+                defer { self.endStreams() }
+                do {
+                    try await sessions()
+                } catch let error where !(error is CancellationError) {
+                    try await self.drain()
+                    throw error
+                }
+                try await self.drain()
                 return true
             }
             while try await group.next() == false {}
         }
+        if case .success(.success)? = result.current { return true }
+        return false
     }
 
     private func runBody() async {
@@ -72,7 +85,14 @@ final class ForwardJoint: Sendable {
                 ForwardLink(exchange: continued ?? connection, contentName: contentName, peer: peer, blocks: blocks)))
         try await withThrowingTaskGroup(of: Void.self) { group in
             defer { group.cancelAll() }
-            group.addTask { try await self.result.value().get() }
+            group.addTask {
+                do {
+                    try await self.result.value().get()
+                } catch let error as ByteStreamError where continued != nil && error.isLoss {
+                    // It is the stream that is gone, not what carries it: another session would not help.
+                    throw TransferError.peerFailed("it ended a stream that was still needed")
+                }
+            }
             group.addTask {
                 if let continued {
                     try await continued.carry(over: connection, contentName: contentName)
@@ -90,12 +110,19 @@ final class ForwardJoint: Sendable {
         }
     }
 
-    /// No session follows. Returns when what has come is written.
+    /// Ends the streams, and returns when what has come is written.
     ///
     /// - Throws: `CancellationError`.
-    func finish() async throws {
-        guard let continued = continued.withLock({ $0 }) else { return }
-        continued.finish(throwing: .closed("the peer closed the connection"))
+    private func drain() async throws {
+        guard endStreams() else { return }
         _ = try await within(Self.drainingLimit) { try await self.result.value() }
+    }
+
+    /// Ends the streams that could go on in another session, if there are such.
+    @discardableResult
+    private func endStreams() -> Bool {
+        guard let continued = continued.withLock({ $0 }) else { return false }
+        continued.finish(throwing: .closed("the session is over"))
+        return true
     }
 }

@@ -73,7 +73,7 @@ struct ForwardSession: Sendable {
                     }
                 }
             } catch let error where isEndedByPeer && !(error is CancellationError) {
-                return try await joint.finish()
+                return
             }
         }
     }

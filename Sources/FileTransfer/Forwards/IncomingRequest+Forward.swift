@@ -16,7 +16,7 @@ extension IncomingRequest {
             try await ForwardServer(link: link, rules: rules, report: report).run()
         }
         let record = TransferRecord(started: arrived) { joint.progress }
-        try await joint.run {
+        _ = try await joint.run {
             try await self.acceptGoingOn(record, report: tell) { offer, prepared in
                 let content = try self.encryptedContent(.forward, in: offer, knownTo: "sleigh forward")
                 try await self.answer(content, of: offer, prepared) { negotiation, accept in

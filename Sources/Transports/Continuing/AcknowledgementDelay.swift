@@ -6,30 +6,40 @@ final class AcknowledgementDelay: Sendable {
     private static let limit = Duration.milliseconds(20)
 
     private struct State {
-        var streams: [ContinuedStream] = []
+        /// Only while somebody runs: they have this object, too.
+        var streams: [ContinuedStream]?
         var waiter: CheckedContinuation<Void, Never>?
     }
 
     private let state = Mutex(State())
 
+    /// From now on streams may be added; ends with ``close()``.
+    func open() { state.withLock { $0.streams = [] } }
+
+    /// Forgets the streams.
+    func close() {
+        // They go outside of the lock.
+        _ = state.withLock { $0.streams.take() }
+    }
+
     /// A stream has something to acknowledge, and need not do so at once.
     func add(_ stream: ContinuedStream) {
         state.withLock { state in
-            state.streams.append(stream)
+            state.streams?.append(stream)
             return state.waiter.take()
         }?.resume()
     }
 
-    /// Runs until it is cancelled. For one task at a time.
+    /// Runs until it is cancelled, between ``open()`` and ``close()``. For one task at a time.
     func run() async throws {
         while true {
             await wait()
             try await Task.sleep(for: Self.limit)
             let streams = state.withLock { state in
-                defer { state.streams = [] }
+                defer { if state.streams != nil { state.streams = [] } }
                 return state.streams
             }
-            for stream in streams { stream.acknowledge() }
+            for stream in streams ?? [] { stream.acknowledge() }
         }
     }
 
@@ -38,7 +48,7 @@ final class AcknowledgementDelay: Sendable {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isOver = state.withLock { state in
-                    guard state.streams.isEmpty, !Task.isCancelled else { return true }
+                    guard state.streams?.isEmpty ?? true, !Task.isCancelled else { return true }
                     state.waiter = continuation
                     return false
                 }

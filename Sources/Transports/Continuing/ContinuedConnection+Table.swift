@@ -22,7 +22,7 @@ extension ContinuedConnection {
         /// Why there is no further connection.
         var end: ByteStreamError?
         private var forgottenByteCount: Int64 = 0
-        /// Ends when a stream is forgotten, or the connection over.
+        /// Ends when a stream is forgotten.
         private var change: Handover<Void>?
 
         var streams: [ContinuedStream] { Array(own.values) + peers.values.map(\.stream) }
@@ -32,16 +32,14 @@ extension ContinuedConnection {
         mutating func begin(_ unattached: Handover<UInt64>) -> [UInt64]? {
             connectionCount += 1
             self.unattached = unattached
+            own = own.filter { !$0.value.isStillborn }
             let listed = own.keys.sorted()
             for number in listed { unattached.put(number) }
             return connectionCount > 1 ? listed : nil
         }
 
         /// The connection is over.
-        mutating func endConnection() {
-            unattached = nil
-            noteChange()
-        }
+        mutating func endConnection() { unattached = nil }
 
         // MARK: Streams of ours
 
@@ -90,10 +88,9 @@ extension ContinuedConnection {
 
         // MARK: What changes
 
-        /// What to wait for while a stream is over here, of which the peer may not know yet; `nil` when there is none, or
-        /// nothing is being carried.
+        /// What to wait for while a stream is over here, of which the peer may not know yet; `nil` when there is none.
         mutating func waitForSettling() -> Handover<Void>? {
-            guard unattached != nil, streams.contains(where: \.isOver) else { return nil }
+            guard streams.contains(where: \.isOver) else { return nil }
             let change = self.change ?? Handover(limit: 0)
             self.change = change
             return change
@@ -102,10 +99,6 @@ extension ContinuedConnection {
         private mutating func forget(_ stream: ContinuedStream?) {
             guard let stream else { return }
             forgottenByteCount += stream.arrivedByteCount
-            noteChange()
-        }
-
-        private mutating func noteChange() {
             change?.finish(throwing: ByteStreamError.closed("it has changed"))
             change = nil
         }

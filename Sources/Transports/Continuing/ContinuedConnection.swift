@@ -97,12 +97,12 @@ package final class ContinuedConnection: StreamExchange {
         accepted.finish(throwing: error)
     }
 
-    /// Waits until the peer knows of each stream that is over here, for as long as they are carried.
+    /// Waits until the peer knows of each stream that is over here. When no connection follows, that is never.
     ///
     /// - Throws: `CancellationError`.
     package func settle() async throws {
-        while let streamIsOver = table.withLock({ $0.waitForSettling() }) {
-            do { try await streamIsOver.next() } catch is ByteStreamError {}
+        while let change = table.withLock({ $0.waitForSettling() }) {
+            do { try await change.next() } catch is ByteStreamError {}
         }
     }
 
@@ -120,18 +120,20 @@ package final class ContinuedConnection: StreamExchange {
             carrier.connection.withLock { $0 = nil }
             table.withLock { $0.endConnection() }
         }
+        delay.open()
+        defer { delay.close() }
         let over = Handover<Void>(limit: 0)
+        // First, lest it wait for the end of one of them: the peer permits only so many streams.
+        let list = listed == nil ? nil : try? await connection.openStream(contentName: contentName)
         try await withThrowingTaskGroup(of: ByteStreamError?.self) { group in
             defer { group.cancelAll() }
             group.addTask {
                 try await self.delay.run()
                 return nil
             }
-            if let listed {
-                group.addTask {
-                    await self.send(listed, to: connection, contentName)
-                    return nil
-                }
+            group.addTask {
+                if let list, let listed { await self.send(listed, on: list) }
+                return nil
             }
             group.addTask {
                 await self.attachStreams(unattached, to: connection, contentName, until: over)
@@ -151,16 +153,15 @@ package final class ContinuedConnection: StreamExchange {
                 }
                 return nil
             }
-            var missingCount = listed == nil ? 2 : 3
+            var missingCount = 3
             while missingCount > 0, case nil? = try await group.next() { missingCount -= 1 }
         }
         try await over.next()
     }
 
     /// Tells the peer with which streams of ours we go on.
-    private func send(_ listed: [UInt64], to connection: any PeerConnection, _ contentName: String) async {
+    private func send(_ listed: [UInt64], on stream: any ByteStream) async {
         do {
-            let stream = try await connection.openStream(contentName: contentName)
             let list = StreamAttachment.list(listed).bytes
             let block = pool.take()
             block.storage.copyBytes(from: list)
@@ -257,8 +258,10 @@ package final class ContinuedConnection: StreamExchange {
                 }
                 table.withLock { $0.release(number, isOver: isDone) }
             }
-        } catch {
+        } catch is StreamFrameError {
             carrier.reset(code: Self.nonsenseCode)
+        } catch {
+            // The connection is over, or the peer has aborted what nobody knows.
         }
     }
 
@@ -287,6 +290,6 @@ package final class ContinuedConnection: StreamExchange {
                 attachment, rest.isEmpty ? nil : Leftover(block.part(block.count - rest.count..<block.count))
             )
         }
-        throw ByteStreamError.closed("the peer closed the stream")
+        throw StreamFrameError("no number")
     }
 }

@@ -105,6 +105,12 @@ struct ContinuedSending {
         blocks = []
     }
 
+    /// Nothing is sent any more.
+    mutating func abandon() {
+        blocks = []
+        nextIndex = 0
+    }
+
     /// Gives the blocks back that the peer has.
     private mutating func drop() {
         var count = 0

@@ -35,15 +35,18 @@ extension ContinuedStream {
 
         /// Whether ``work()`` has something.
         var hasWork: Bool {
-            if resetCode != nil { return isHeard || receiving.isNewsDue }
+            if error != nil { return resetCode != nil && (isHeard || receiving.isNewsDue) }
             return receiving.isNewsDue || sending.hasNext || isOver
         }
 
         /// What is to be sent next.
         mutating func work() -> Work? {
-            if let resetCode, isHeard { return .reset(resetCode) }
+            if error != nil {
+                guard let resetCode else { return nil }
+                if isHeard { return .reset(resetCode) }
+            }
             if receiving.isNewsDue { return .acknowledgement(receiving.acknowledgement()) }
-            if resetCode != nil { return nil }
+            if error != nil { return nil }
             if let piece = sending.next() { return .piece(piece) }
             return isOver ? .over : nil
         }
@@ -51,6 +54,7 @@ extension ContinuedStream {
         /// Another carrier begins.
         mutating func beginCarrier() {
             isHeard = false
+            isDelayed = false
             carrierLoss = nil
             receiving.beginAnew()
             if hasBeenCarried { sending.beginAnew() }

@@ -129,6 +129,7 @@ package final class ContinuedStream: ByteStream {
         wake { state in
             guard state.error == nil else { return }
             state.error = error
+            state.sending.abandon()
             state.receiving.close()
             body(&state)
         }
@@ -140,6 +141,8 @@ package final class ContinuedStream: ByteStream {
     var isOver: Bool { state.withLock { $0.sending.isOver && $0.receiving.isEnded } }
     /// Whether the peer has been heard, over whatever carrier.
     var isKnownToPeer: Bool { state.withLock { $0.sending.hasBeenHeard } }
+    /// Whether it ended before its time, and before any peer could know of it.
+    var isStillborn: Bool { state.withLock { $0.error != nil && !$0.hasBeenCarried } }
 
     // MARK: Carriers
 
@@ -149,6 +152,8 @@ package final class ContinuedStream: ByteStream {
     /// - Throws: `ByteStreamError`, after which another carrier may follow unless the peer has aborted the stream;
     ///   `StreamFrameError` when the peer sends nonsense, which ends the stream; `CancellationError`.
     package func carry(over carrier: any ByteStream) async throws {
+        delay.open()
+        defer { delay.close() }
         try await withThrowingTaskGroup(of: Void.self) { group in
             defer { group.cancelAll() }
             group.addTask { try await self.delay.run() }

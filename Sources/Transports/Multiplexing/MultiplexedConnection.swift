@@ -38,6 +38,7 @@ package final class MultiplexedConnection: PeerConnection {
     private let link: MultiplexedLink
     private let wanted = Handover<Void>(limit: streamLimit)
     private let over = Handover<Void>(limit: 0)
+    private let channelOver = Handover<Void>(limit: 0)
 
     private init(
         base: any PeerConnection, baseStream: any ByteStream, role: Role, pool: BlockPool,
@@ -49,6 +50,9 @@ package final class MultiplexedConnection: PeerConnection {
         self.pool = pool
         self.core = core
         self.link = link
+        link.whenClosed { [channelOver] in
+            channelOver.finish(throwing: ByteStreamError.closed("the HTTP/2 connection is over"))
+        }
     }
 
     deinit { link.close() }
@@ -126,6 +130,15 @@ package final class MultiplexedConnection: PeerConnection {
                     _ = try await self.link.bytes.join(self.baseStream, resettingWith: 0)
                     throw ByteStreamError.closed("the peer closed the connection")
                 }
+                group.addTask {
+                    do {
+                        try await self.channelOver.next()
+                    } catch let error as ByteStreamError {
+                        // What it has written before gets out; whether the base stream ends then is somebody else's affair.
+                        try await Task.sleep(for: Self.closingLimit)
+                        throw error
+                    }
+                }
                 group.addTask { try await self.welcomeStreams() }
                 switch role {
                 case .client: group.addTask { try await self.followRequests() }
@@ -149,6 +162,13 @@ package final class MultiplexedConnection: PeerConnection {
     package var path: PathReport { base.path }
 
     package var carriesManyStreams: Bool { true }
+
+    /// Those of the base connection; but the round trip is that to the peer, also through a proxy.
+    package var statistics: CarrierStatistics {
+        var statistics = base.statistics
+        statistics.roundTripTime = link.roundTripTime ?? statistics.roundTripTime
+        return statistics
+    }
 
     package func openStream(contentName: String) async throws -> any ByteStream {
         let stream: BufferedByteStream

@@ -72,6 +72,12 @@ struct MultiplexedLink: Sendable {
         return try await promise.futureResult.get()
     }
 
+    /// Calls `body` once the channel is closed.
+    func whenClosed(_ body: @escaping @Sendable () -> Void) { channel.closeFuture.whenComplete { _ in body() } }
+
+    /// The shortest round trip there was.
+    var roundTripTime: Duration? { allowance.roundTrip }
+
     /// Sends nothing more; what was handed to HTTP/2 before still gets out.
     func end() { channel.close(mode: .output, promise: nil) }
 

@@ -220,9 +220,11 @@ public actor JingleHost {
     }
 
     private nonisolated func deliver(_ stanza: JingleStanza, to peer: JID, waits: Bool = true) async {
-        // There is nobody left to tell of a failure.
-        let answer = try? await channel.sendRequest(
-            .set, to: peer, payload: stanza.element, timeout: Self.terminateTimeout)
-        if waits { _ = try? await answer?.payload }
+        // A stream that has no connection now keeps requests until it has one. There is nobody left to tell of a failure.
+        _ = try? await within(Self.terminateTimeout) {
+            let answer = try await self.channel.sendRequest(
+                .set, to: peer, payload: stanza.element, timeout: Self.terminateTimeout)
+            if waits { _ = try await answer.payload }
+        }
     }
 }

@@ -44,11 +44,16 @@ extension World {
         try await body()
     }
 
+    /// Gives a host another address, with the length of its prefix, as another network does.
+    func readdress(_ host: Host, to address: String) async throws {
+        try await Self.script("network", "readdress", prefix, host.rawValue, address)
+    }
+
     /// Ends coturn alone, at once.
     func stopTURN() async throws { try await Self.script("lab", "stop", folder.path, "turnserver") }
 
-    /// Stops negotiations at a certain point: while `body` runs, the first stanza of each client that contains a text, and
-    /// all later ones of that client, wait at the server. Needs a server with the module `hold_stanzas`.
+    /// Stops negotiations at a certain point: while `body` runs, the first stanza of each client that contains a text,
+    /// and all later ones of that client, wait at the server. Needs a server with the module `hold_stanzas`.
     ///
     /// - Parameters:
     ///   - clientCount: how many clients have to wait there before `body` runs.

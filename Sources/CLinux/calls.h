@@ -44,6 +44,15 @@ static inline int sleigh_start_writeback(int file, int64_t offset, int64_t count
 #endif
 }
 
+// close_range(2) with CLOSE_RANGE_CLOEXEC: no program that is started gets that descriptor or a later one. Linux 5.11.
+static inline int sleigh_keep_from_programs(unsigned int first) {
+#ifdef SYS_close_range
+    return (int)syscall(SYS_close_range, first, ~0u, 4u);
+#else
+    return -1;
+#endif
+}
+
 // What TCP knows of a connection.
 struct sleigh_tcp_state {
     uint32_t round_trip_us;

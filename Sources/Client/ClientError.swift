@@ -92,8 +92,11 @@ public enum ClientError: Error, Sendable, Hashable {
 
     /// True when another attempt may get a stream back that lost its connection.
     var permitsResumption: Bool {
-        if case .notResumed = self { return false }
-        return isTransient || concernsEndpointOnly
+        switch self {
+        case .notResumed, .protocolFailure: false
+        case .streamError: isTransient
+        default: isTransient || concernsEndpointOnly
+        }
     }
 
     /// How much it tells the user when several endpoints have failed: a certificate more than a refused connection.

@@ -63,7 +63,7 @@ public struct ServerEndpoint: Sendable, Hashable, CustomStringConvertible {
     /// brackets. How TLS begins is not for the server to choose.
     init?(location: String, security: Security) {
         guard !location.hasPrefix("tls:") else { return nil }
-        self.init(parsing: location)
+        self.init(parsing: (security == .directTLS ? "tls:" : "") + location)
         self.security = security
     }
 

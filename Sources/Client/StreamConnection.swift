@@ -54,7 +54,7 @@ struct StreamConnection: Sendable {
         /// How often to look whether this host still has its address.
         var inspection = Duration.seconds(2)
         /// For how long to try to go on with a stream that lost its connection, if the server does not name less.
-        var resuming = Duration.seconds(120)
+        var resuming = Duration.seconds(StreamManagement.resumptionSeconds)
         /// The longest pause between two attempts at that: hosts change networks in little time.
         var longestPauseSeconds = 8.0
         /// How long the server may take to close its side of the stream.
@@ -114,7 +114,9 @@ struct StreamConnection: Sendable {
         } catch {
             outcome.fulfil(.lost(ended(by: error)))
         }
-        let ending = cause.current.map { .lost($0) } ?? outcome.current ?? .lost(Self.cutByServer)
+        var ending = outcome.current ?? .lost(Self.cutByServer)
+        // What the server has said counts more than what has become of the connection.
+        if case .lost = ending, let cause = cause.current { ending = .lost(cause) }
         guard !ready.fulfil(.failure(ending.reason)) else { return }
         if case .success(let client) = ready.current { client.connectionEnded(ending) }
     }

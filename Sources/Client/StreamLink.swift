@@ -4,7 +4,7 @@ internal import NIOCore
 struct StreamLink: Sendable {
     private let channel: any Channel
     private let cause: OneShot<ClientError>
-    /// Of the network interface; `nil` when the system does not tell.
+    /// Of the network interface; `nil` when the system does not show it.
     private let localAddress: String?
     /// Comes after each ``wake()``, however many there were, for whoever writes to the connection.
     let signals: AsyncStream<Void>
@@ -14,7 +14,8 @@ struct StreamLink: Sendable {
     init(channel: any Channel, cause: OneShot<ClientError>) {
         self.channel = channel
         self.cause = cause
-        localAddress = channel.localAddress?.ipAddress
+        let address = channel.localAddress?.ipAddress
+        localAddress = Self.isHere(address) == true ? address : nil
         (signals, signal) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -28,8 +29,11 @@ struct StreamLink: Sendable {
     }
 
     /// Whether this host still has the address that the connection comes from: without it nothing more gets through.
-    var hasLocalAddress: Bool {
-        guard let localAddress, let devices = try? System.enumerateDevices() else { return true }
-        return devices.contains { $0.address?.ipAddress == localAddress }
+    var hasLocalAddress: Bool { Self.isHere(localAddress) ?? true }
+
+    /// Whether an interface has that address; `nil` when it is not known.
+    static func isHere(_ address: String?) -> Bool? {
+        guard let address, let devices = try? System.enumerateDevices() else { return nil }
+        return devices.contains { $0.address?.ipAddress == address }
     }
 }

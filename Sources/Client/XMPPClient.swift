@@ -39,6 +39,8 @@ public final class XMPPClient: StanzaChannel {
         var resumption: Task<Void, Never>?
         /// When the stream last went on over another connection.
         var resumed: ContinuousClock.Instant?
+        /// How many connections in a row have not held.
+        var shortConnectionCount = 0
         var backoff: Backoff
         /// Becomes known when there may be room for more stanzas; there if somebody waits for that.
         var room: OneShot<Void>?

@@ -18,6 +18,8 @@ public struct StreamManagement: Sendable {
     public static let stanzaLimit = 1024
     /// How many bytes they may have together; a single one may have more.
     public static let byteLimit = 4 << 20
+    /// For how many seconds the server is asked to keep the stream: as long as it is tried to resume it.
+    public static let resumptionSeconds = 120
     /// How much goes out at once, unless a single stanza is longer.
     private static let outputByteCount = 64 << 10
 
@@ -49,6 +51,8 @@ public struct StreamManagement: Sendable {
     var handledCount: UInt32 = 0
     private var owesAcknowledgement = false
     private var owesRequest = false
+    /// Up to which stanza there has been a request for an acknowledgement.
+    private var askedCount: UInt32 = 0
     private var closing = Closing.not
 
     private enum Closing: Sendable {
@@ -91,6 +95,7 @@ public struct StreamManagement: Sendable {
     public mutating func ask(at now: ContinuousClock.Instant) {
         guard isOn, askedAt == nil else { return }
         askedAt = now
+        askedCount = acknowledgedCount &+ UInt32(writtenCount)
         owesRequest = true
     }
 
@@ -99,11 +104,13 @@ public struct StreamManagement: Sendable {
 
     /// What to write to the connection next; `nil` when there is nothing to write.
     ///
-    /// As long as something is not acknowledged, one request for an acknowledgement is under way.
+    /// One request for an acknowledgement at a time is under way, until there was one after each stanza.
     public mutating func nextOutput(at now: ContinuousClock.Instant) -> String? {
         var output = ""
         if case .enabling = state {
-            output += XMLElement("enable", namespace: Self.namespace, attributes: ["resume": "true"]).serialized()
+            output += XMLElement(
+                "enable", namespace: Self.namespace, attributes: ["max": "\(Self.resumptionSeconds)", "resume": "true"]
+            ).serialized()
             state = .requested
             askedAt = now
         }
@@ -113,7 +120,7 @@ public struct StreamManagement: Sendable {
         }
         switch state {
         case .off: dropFirst(writtenCount)
-        case .on where writtenCount > 0: ask(at: now)
+        case .on where acknowledgedCount &+ UInt32(writtenCount) != askedCount: ask(at: now)
         case .on, .enabling, .requested: break
         }
         if owesRequest { output += XMLElement("r", namespace: Self.namespace).serialized() }
@@ -193,5 +200,6 @@ public struct StreamManagement: Sendable {
     public mutating func resumed(handledCount: UInt32) throws(StreamManagementViolation) {
         try acknowledge(handledCount)
         writtenCount = 0
+        askedCount = acknowledgedCount
     }
 }

@@ -57,10 +57,12 @@ extension EndToEnd {
                     #expect(exit.messages.contains("Looking for another"), "\(exit.messages)")
                 }
                 for exit in [sent, opened] {
-                    #expect(exit.messages.contains("stream lost"), "\(exit.messages)")
+                    #expect(exit.messages.contains("XMPP server was lost"), "\(exit.messages)")
                     #expect(exit.messages.contains("stream resumed"), "\(exit.messages)")
                 }
-                for exit in [received, listened] { #expect(!exit.messages.contains("stream lost"), "\(exit.messages)") }
+                for exit in [received, listened] {
+                    #expect(!exit.messages.contains("XMPP server was lost"), "\(exit.messages)")
+                }
             }
         }
 
@@ -74,7 +76,7 @@ extension EndToEnd {
                 try await world.stopServer()
                 for program in [sender, receiver] {
                     try await wait(for: "loss of the stream") {
-                        program.messages.contains("stream lost") || !program.isRunning
+                        program.messages.contains("XMPP server was lost") || !program.isRunning
                     }
                 }
                 for program in [sender, receiver] { program.signal(SIGINT) }

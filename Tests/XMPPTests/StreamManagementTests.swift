@@ -7,7 +7,7 @@ import XML
 struct StreamManagementTests {
     static let now = ContinuousClock.now
     static let sm = "xmlns='urn:xmpp:sm:3'"
-    static let enable = "<enable \(sm) resume='true'/>"
+    static let enable = "<enable \(sm) max='120' resume='true'/>"
     static let ask = "<r \(sm)/>"
 
     static func element(_ text: String) throws -> XMLElement { try XMLElement(parsing: text) }
@@ -67,6 +67,17 @@ struct StreamManagementTests {
         #expect(stream.output() == Self.ask)
         try stream.received(Self.acknowledgement(3))
         #expect(stream.output() == nil)
+    }
+
+    /// A server that does not count all is not asked again at once, and again, for the same.
+    @Test func theSameIsAskedOnce() throws {
+        let stream = try Self.started()
+        #expect(stream.enqueue("<a/>") && stream.enqueue("<b/>"))
+        _ = stream.output()
+        try stream.received(Self.acknowledgement(1))
+        #expect(stream.output() == nil && stream.keptCount == 1)
+        #expect(stream.enqueue("<c/>"))
+        #expect(stream.output() == "<c/>\(Self.ask)")
     }
 
     @Test func whatComesIsCountedAndAcknowledged() throws {

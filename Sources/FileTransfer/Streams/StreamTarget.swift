@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 /// What this side's end of a stream is joined to.
@@ -138,6 +139,8 @@ extension StreamTarget {
         var arguments: [UnsafeMutablePointer<CChar>?] = [strdup("sh"), strdup("-c"), strdup(command), nil]
         defer { for argument in arguments { free(argument) } }
         var process = pid_t()
+        // Not every library's descriptors are close-on-exec, and a connection that a command has too outlives us.
+        _ = sleigh_keep_from_programs(UInt32(STDERR_FILENO + 1))
         let code = posix_spawn(&process, "/bin/sh", &actions, &attributes, &arguments, environ)
         guard code == 0 else { throw .failed(action: "start", path: command, error: SystemError(code)) }
         let child = process

@@ -36,10 +36,12 @@ extension XMPPClient {
             guard missedCount < 2 else {
                 return link.cut(.closed(reason: "this host does not have the address any more"))
             }
-            let (asked, received, isOn, isFull) = state.withLock { state in
-                (state.management.askedAt, state.lastReceived, state.management.isOn, state.management.isFull)
-            }
             let now = ContinuousClock.now
+            let (asked, received, isOn, isFull) = state.withLock { state in
+                if state.management.hasUnasked { state.management.ask(at: now) }
+                return (state.management.askedAt, state.lastReceived, state.management.isOn, state.management.isFull)
+            }
+            link.wake()
             let due: ContinuousClock.Instant
             if let asked {
                 // A server that has long said something else must acknowledge when nothing more can be sent without

@@ -20,6 +20,9 @@ public struct StreamManagement: Sendable {
     public static let byteLimit = 4 << 20
     /// For how many seconds the server is asked to keep the stream: as long as it is tried to resume it.
     public static let resumptionSeconds = 120
+    /// After how many stanzas an acknowledgement is asked for without being told to, or when so many bytes wait for one.
+    private static let askingCount = 16
+    private static let askingByteCount = 256 << 10
     /// How much goes out at once, unless a single stanza is longer.
     private static let outputByteCount = 64 << 10
 
@@ -74,6 +77,9 @@ public struct StreamManagement: Sendable {
     public var session: StreamResumption.Session? { if case .on(let session) = state { session } else { nil } }
     /// How many stanzas are kept: not written yet, or not acknowledged.
     public var keptCount: Int { stanzas.count }
+    /// Whether a stanza was written after the last request for an acknowledgement.
+    public var hasUnasked: Bool { isOn && unaskedCount > 0 && closing != .sent }
+    private var unaskedCount: Int { min(Int(acknowledgedCount &+ UInt32(writtenCount) &- askedCount), writtenCount) }
     /// Whether there is no room for one more stanza of any length.
     public var isFull: Bool { stanzas.count >= Self.stanzaLimit || byteCount >= Self.byteLimit }
 
@@ -93,7 +99,7 @@ public struct StreamManagement: Sendable {
     /// Has the server asked for an acknowledgement, even if there is nothing to acknowledge, unless one is owed
     /// already.
     public mutating func ask(at now: ContinuousClock.Instant) {
-        guard isOn, askedAt == nil else { return }
+        guard isOn, askedAt == nil, closing != .sent else { return }
         askedAt = now
         askedCount = acknowledgedCount &+ UInt32(writtenCount)
         owesRequest = true
@@ -104,7 +110,8 @@ public struct StreamManagement: Sendable {
 
     /// What to write to the connection next; `nil` when there is nothing to write.
     ///
-    /// One request for an acknowledgement at a time is under way, until there was one after each stanza.
+    /// One request for an acknowledgement at a time is under way, each for many stanzas; whoever wants to know of fewer calls
+    /// `ask(at:)` when `hasUnasked` is true.
     public mutating func nextOutput(at now: ContinuousClock.Instant) -> String? {
         var output = ""
         if case .enabling = state {
@@ -120,7 +127,8 @@ public struct StreamManagement: Sendable {
         }
         switch state {
         case .off: dropFirst(writtenCount)
-        case .on where acknowledgedCount &+ UInt32(writtenCount) != askedCount: ask(at: now)
+        case .on where unaskedCount >= Self.askingCount || unaskedCount > 0 && byteCount >= Self.askingByteCount:
+            ask(at: now)
         case .on, .enabling, .requested: break
         }
         if owesRequest { output += XMLElement("r", namespace: Self.namespace).serialized() }

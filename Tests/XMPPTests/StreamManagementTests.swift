@@ -26,7 +26,13 @@ struct StreamManagementTests {
         subscript<Value>(dynamicMember path: KeyPath<StreamManagement, Value>) -> Value { management[keyPath: path] }
 
         func enqueue(_ stanza: String) -> Bool { management.enqueue(stanza) }
-        func output() -> String? { management.nextOutput(at: now) }
+        /// Asks for an acknowledgement of every stanza, as happens within a while.
+        func output() -> String? {
+            let output = management.nextOutput(at: now)
+            guard management.hasUnasked, management.askedAt == nil else { return output }
+            ask()
+            return (output ?? "") + (management.nextOutput(at: now) ?? "")
+        }
         func ask() { management.ask(at: now) }
         func stanzaReceived() { management.stanzaReceived() }
         func received(_ element: XMLElement) throws { try management.received(element) }
@@ -67,6 +73,25 @@ struct StreamManagementTests {
         #expect(stream.output() == Self.ask)
         try stream.received(Self.acknowledgement(3))
         #expect(stream.output() == nil)
+    }
+
+    /// By itself it asks only for many, or for much.
+    @Test func oneRequestIsForManyStanzas() throws {
+        let stream = try Self.started()
+        for _ in 0..<15 { #expect(stream.enqueue("<a/>")) }
+        #expect(stream.management.nextOutput(at: Self.now)?.hasSuffix("<a/>") == true && stream.hasUnasked)
+        #expect(stream.enqueue("<b/>"))
+        #expect(stream.management.nextOutput(at: Self.now) == "<b/>" + Self.ask)
+        #expect(!stream.hasUnasked)
+        try stream.received(Self.acknowledgement(16))
+        let long = "<" + String(repeating: "c", count: 300_000) + "/>"
+        #expect(stream.enqueue(long))
+        #expect(stream.management.nextOutput(at: Self.now) == long + Self.ask)
+        // What was written since, and is acknowledged with it, is not asked for.
+        #expect(stream.enqueue("<d/>"))
+        #expect(stream.management.nextOutput(at: Self.now) == "<d/>")
+        try stream.received(Self.acknowledgement(18))
+        #expect(!stream.hasUnasked && stream.management.nextOutput(at: Self.now) == nil)
     }
 
     /// A server that does not count all is not asked again at once, and again, for the same.
@@ -165,7 +190,7 @@ struct StreamManagementTests {
         #expect(!stream.enqueue("<b/>"))
         #expect(
             stream.output()
-                == "<a/>\(Self.ask)<a \(Self.sm) h='1'/></stream:stream>")
+                == "<a/><a \(Self.sm) h='1'/></stream:stream>")
         #expect(stream.output() == nil)
     }
 

@@ -86,6 +86,14 @@ public final class BlockPool: Sendable {
     /// Returns an empty block.
     public func take() -> Block { take(with: nil) }
 
+    /// Returns a block with those bytes, which must not be more than a block holds.
+    package func take(filledWith bytes: some Collection<UInt8>) -> Block {
+        let block = take()
+        block.storage.copyBytes(from: bytes)
+        block.count = bytes.count
+        return block
+    }
+
     /// Returns an empty block, which keeps an object for as long as somebody refers to the block.
     func take(with companion: AnyObject?) -> Block {
         let memory = free.withLock { $0.popLast() }

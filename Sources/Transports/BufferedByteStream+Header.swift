@@ -6,10 +6,7 @@ extension BufferedByteStream {
         guard let header = StreamHeader.encode(contentName: contentName) else {
             throw ByteStreamError.closed("the content's name is too long")
         }
-        let block = pool.take()
-        block.storage.copyBytes(from: header)
-        block.count = header.count
-        try await write(block)
+        try await write(pool.take(filledWith: header))
     }
 
     /// Reads the header, and nothing that follows it. The name comes from the peer.
@@ -30,7 +27,7 @@ extension BufferedByteStream {
                 }
                 return name
             case .malformed:
-                reset(code: 4)
+                reset(code: StreamErrorCode.notAsNegotiated.rawValue)
                 throw ByteStreamError.closed("the peer's stream header is malformed")
             }
         }

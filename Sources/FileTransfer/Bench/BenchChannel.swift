@@ -107,11 +107,7 @@ final class BenchChannel: Sendable {
     }
 
     private func block(of frame: BenchFrame) -> Block {
-        let block = blocks.take()
-        let bytes = frame.bytes
-        block.storage.copyBytes(from: bytes)
-        block.count = bytes.count
-        return block
+        blocks.take(filledWith: frame.bytes)
     }
 
     private func read(_ take: @Sendable (BenchFrameParser.Event) throws -> Void) async throws {

@@ -32,7 +32,7 @@ struct ForwardLink: Sendable {
         let opened = try await within(Self.replyTimeout) {
             let stream = try await exchange.openStream(contentName: contentName)
             do {
-                try await stream.write(block(request.bytes))
+                try await stream.write(blocks.take(filledWith: request.bytes))
                 return try await receiveReply(on: stream)
             } catch {
                 stream.reset(code: Self.brokenCode)
@@ -71,7 +71,7 @@ struct ForwardLink: Sendable {
             case .refused(let reason): throw ForwardRefused(reason: reason)
             case .accepted(let port):
                 let rest = block.bytes.dropFirst(needed)
-                return Opened(stream: stream, port: port, first: rest.isEmpty ? nil : self.block(rest))
+                return Opened(stream: stream, port: port, first: rest.isEmpty ? nil : blocks.take(filledWith: rest))
             }
         }
         throw ByteStreamError.closed("the peer ended the stream without a reply")
@@ -96,7 +96,7 @@ struct ForwardLink: Sendable {
 
     /// Replies to a request.
     func reply(_ reply: ForwardReply, on stream: any ByteStream) async throws {
-        try await stream.write(block(reply.bytes))
+        try await stream.write(blocks.take(filledWith: reply.bytes))
     }
 
     /// Refuses a request; the stream is over, also when the peer does not take the reply.
@@ -106,13 +106,6 @@ struct ForwardLink: Sendable {
             try await stream.finish()
         }
         if isTold == nil { stream.reset(code: Self.brokenCode) }
-    }
-
-    private func block(_ bytes: some Collection<UInt8>) -> Block {
-        let block = blocks.take()
-        block.storage.copyBytes(from: bytes)
-        block.count = bytes.count
-        return block
     }
 }
 

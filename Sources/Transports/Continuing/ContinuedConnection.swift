@@ -25,9 +25,9 @@ package final class ContinuedConnection: StreamExchange {
     /// while the connection lives.
     private static let drainingLimit = Duration.seconds(3)
     private static let patience = Duration.seconds(10)
-    /// With which codes a carrier is aborted, as Wire/ICE-QUIC.md lists them.
-    private static let unknownCode: UInt64 = 1
-    private static let nonsenseCode: UInt64 = 4
+    /// With which codes a carrier is aborted.
+    private static let unknownCode = StreamErrorCode.cancelled.rawValue
+    private static let nonsenseCode = StreamErrorCode.notAsNegotiated.rawValue
 
     private let side: Side
     private let pool: BlockPool
@@ -162,11 +162,7 @@ package final class ContinuedConnection: StreamExchange {
     /// Tells the peer with which streams of ours we go on.
     private func send(_ listed: [UInt64], on stream: any ByteStream) async {
         do {
-            let list = StreamAttachment.list(listed).bytes
-            let block = pool.take()
-            block.storage.copyBytes(from: list)
-            block.count = list.count
-            try await stream.write(block)
+            try await stream.write(pool.take(filledWith: StreamAttachment.list(listed).bytes))
             try await stream.finish()
         } catch {
             // The connection is over; the next one has a list too.

@@ -175,7 +175,7 @@ package final class ContinuedStream: ByteStream {
                 try await group.next()
             }
         } catch let error as StreamFrameError {
-            let code: UInt64 = 4
+            let code = StreamErrorCode.notAsNegotiated.rawValue
             carrier.reset(code: code)
             fail(.reset(code: code))
             throw error
@@ -226,7 +226,7 @@ package final class ContinuedStream: ByteStream {
         // No block is kept while another one is waited for: they are large.
         if let leftover { try leftover.take().map { try take($0, &parser) } }
         while let block = try await carrier.read() { try take(block, &parser) }
-        guard state.withLock({ $0.sending.isOver && $0.receiving.isEnded }) else {
+        guard isOver else {
             throw ByteStreamError.closed("the peer closed the connection")
         }
     }

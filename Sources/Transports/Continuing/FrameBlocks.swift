@@ -9,12 +9,7 @@ final class FrameBlocks: Sendable {
     private let small = BlockPool(blockByteCount: StreamFrame.dataHeaderByteCount + copiedByteCount, keep: 32)
 
     /// A block with bytes that are no data.
-    func block(_ bytes: [UInt8]) -> Block {
-        let block = headers.take()
-        block.storage.copyBytes(from: bytes)
-        block.count = bytes.count
-        return block
-    }
+    func block(_ bytes: [UInt8]) -> Block { headers.take(filledWith: bytes) }
 
     /// The frame of data: its header, and the data unless that has been copied behind it.
     func frame(of data: Block) -> (header: Block, rest: Block?) {

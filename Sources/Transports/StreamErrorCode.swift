@@ -1,5 +1,5 @@
 /// The codes with which a stream of the ICE-QUIC transport is aborted, as Wire/ICE-QUIC.md lists them.
-enum StreamErrorCode: UInt64 {
+package enum StreamErrorCode: UInt64 {
     case cancelled = 1
     case receiverCannotStore = 2
     case senderCannotRead = 3
